@@ -1,0 +1,81 @@
+/** Linux errno values (asm-generic/errno-base.h, errno.h): the same on x86_64 and aarch64. */
+const TABLE = [
+  [1, "EPERM", "Operation not permitted"],
+  [2, "ENOENT", "No such file or directory"],
+  [3, "ESRCH", "No such process"],
+  [4, "EINTR", "Interrupted system call"],
+  [5, "EIO", "Input/output error"],
+  [6, "ENXIO", "No such device or address"],
+  [7, "E2BIG", "Argument list too long"],
+  [8, "ENOEXEC", "Exec format error"],
+  [9, "EBADF", "Bad file descriptor"],
+  [10, "ECHILD", "No child processes"],
+  [11, "EAGAIN", "Resource temporarily unavailable"],
+  [12, "ENOMEM", "Cannot allocate memory"],
+  [13, "EACCES", "Permission denied"],
+  [14, "EFAULT", "Bad address"],
+  [15, "ENOTBLK", "Block device required"],
+  [16, "EBUSY", "Device or resource busy"],
+  [17, "EEXIST", "File exists"],
+  [18, "EXDEV", "Invalid cross-device link"],
+  [19, "ENODEV", "No such device"],
+  [20, "ENOTDIR", "Not a directory"],
+  [21, "EISDIR", "Is a directory"],
+  [22, "EINVAL", "Invalid argument"],
+  [23, "ENFILE", "Too many open files in system"],
+  [24, "EMFILE", "Too many open files"],
+  [25, "ENOTTY", "Inappropriate ioctl for device"],
+  [26, "ETXTBSY", "Text file busy"],
+  [27, "EFBIG", "File too large"],
+  [28, "ENOSPC", "No space left on device"],
+  [29, "ESPIPE", "Illegal seek"],
+  [30, "EROFS", "Read-only file system"],
+  [31, "EMLINK", "Too many links"],
+  [32, "EPIPE", "Broken pipe"],
+  [36, "ENAMETOOLONG", "File name too long"],
+  [38, "ENOSYS", "Function not implemented"],
+  [39, "ENOTEMPTY", "Directory not empty"],
+  [40, "ELOOP", "Too many levels of symbolic links"],
+  [71, "EPROTO", "Protocol error"],
+  [75, "EOVERFLOW", "Value too large for defined data type"],
+  [88, "ENOTSOCK", "Socket operation on non-socket"],
+  [90, "EMSGSIZE", "Message too long"],
+  [92, "ENOPROTOOPT", "Protocol not available"],
+  [93, "EPROTONOSUPPORT", "Protocol not supported"],
+  [95, "EOPNOTSUPP", "Operation not supported"],
+  [97, "EAFNOSUPPORT", "Address family not supported by protocol"],
+  [98, "EADDRINUSE", "Address already in use"],
+  [99, "EADDRNOTAVAIL", "Cannot assign requested address"],
+  [100, "ENETDOWN", "Network is down"],
+  [101, "ENETUNREACH", "Network is unreachable"],
+  [103, "ECONNABORTED", "Software caused connection abort"],
+  [104, "ECONNRESET", "Connection reset by peer"],
+  [105, "ENOBUFS", "No buffer space available"],
+  [107, "ENOTCONN", "Transport endpoint is not connected"],
+  [110, "ETIMEDOUT", "Connection timed out"],
+  [111, "ECONNREFUSED", "Connection refused"],
+  [113, "EHOSTUNREACH", "No route to host"],
+  [114, "EALREADY", "Operation already in progress"],
+  [115, "EINPROGRESS", "Operation now in progress"],
+] as const;
+
+export type ErrnoName = (typeof TABLE)[number][1];
+
+/** errno name to number: `ERRNO.ENODEV === 19`. */
+export const ERRNO = Object.freeze(
+  Object.fromEntries(TABLE.map(([value, name]) => [name, value])),
+) as { readonly [name in ErrnoName]: number };
+
+const BY_NUMBER: ReadonlyMap<number, readonly [number, string, string]> = new Map(
+  TABLE.map((row) => [row[0], row]),
+);
+
+/** `errnoName(19)` is "ENODEV"; "E<n>" for a number outside the table. */
+export function errnoName(value: number): string {
+  return BY_NUMBER.get(value)?.[1] ?? `E${value}`;
+}
+
+/** The C library's text: `errnoText(2)` is "No such file or directory". */
+export function errnoText(value: number): string {
+  return BY_NUMBER.get(value)?.[2] ?? `Unknown error ${value}`;
+}
