@@ -1,0 +1,70 @@
+/** Memory of another process: process_vm_readv(2). */
+import { addressOf, declare } from "./libc.ts";
+
+const readvCall = declare<
+  (
+    pid: number,
+    local: Uint8Array,
+    localCount: number,
+    remote: Uint8Array,
+    remoteCount: number,
+    flags: number,
+  ) => number
+>(
+  "long process_vm_readv(int pid, void *local, unsigned long n, void *remote, unsigned long m, unsigned long flags)",
+);
+
+const PAGE = 4096;
+
+/** Reads strings of other processes; one buffer, reused. */
+export class GuestMemory {
+  readonly #page = new Uint8Array(PAGE);
+  readonly #local = new BigUint64Array([addressOf(this.#page), 0n]);
+  readonly #remote = new BigUint64Array(2);
+  readonly #localOctets = new Uint8Array(this.#local.buffer);
+  readonly #remoteOctets = new Uint8Array(this.#remote.buffer);
+
+  /**
+   * The NUL-terminated string at an address, without its NUL, at most `limit` octets (with it).
+   * @returns undefined when the memory cannot be read (EFAULT); "too long" when no NUL was found.
+   */
+  string(pid: number, address: bigint, limit: number): Uint8Array | "too long" | undefined {
+    const parts: Uint8Array[] = [];
+    let total = 0;
+    while (total < limit) {
+      // Page by page: a string may end right before memory that is not mapped.
+      const at = address + BigInt(total);
+      const count = this.#read(pid, at, Math.min(PAGE - Number(at % BigInt(PAGE)), limit - total));
+      if (count <= 0) return undefined;
+      const end = this.#page.subarray(0, count).indexOf(0);
+      parts.push(this.#page.slice(0, end === -1 ? count : end));
+      total += count;
+      if (end !== -1) return concatenate(parts);
+    }
+    return "too long";
+  }
+
+  /** Exactly `length` octets (4096 at most) at an address; undefined when they cannot be read. */
+  octets(pid: number, address: bigint, length: number): Uint8Array | undefined {
+    if (length === 0) return new Uint8Array(0);
+    if (length > PAGE || this.#read(pid, address, length) !== length) return undefined;
+    return this.#page.slice(0, length);
+  }
+
+  #read(pid: number, address: bigint, length: number): number {
+    this.#local[1] = BigInt(length);
+    this.#remote[0] = address;
+    this.#remote[1] = BigInt(length);
+    return readvCall(pid, this.#localOctets, 1, this.#remoteOctets, 1, 0);
+  }
+}
+
+function concatenate(parts: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}

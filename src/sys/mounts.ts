@@ -1,0 +1,143 @@
+/** mount(2), umount2(2), host names, and standing where another process stands. */
+import { closeSync, constants, fstatSync, openSync } from "node:fs";
+import { check, declare, errno } from "./libc.ts";
+import { CLONE, unshare } from "./namespaces.ts";
+
+const mountCall = declare<
+  (
+    source: Uint8Array | null,
+    target: Uint8Array,
+    type: Uint8Array | null,
+    flags: bigint,
+    data: Uint8Array | null,
+  ) => number
+>("int mount(void *source, void *target, void *type, unsigned long flags, void *data)");
+const umount2Call = declare<(target: Uint8Array, flags: number) => number>(
+  "int umount2(void *target, int flags)",
+);
+const fchdirCall = declare<(fd: number) => number>("int fchdir(int fd)");
+const chrootCall = declare<(path: string) => number>("int chroot(const char *path)");
+const sethostnameCall = declare<(name: Uint8Array, length: number) => number>(
+  "int sethostname(void *name, unsigned long length)",
+);
+const setdomainnameCall = declare<(name: Uint8Array, length: number) => number>(
+  "int setdomainname(void *name, unsigned long length)",
+);
+const statfsCall = declare<(path: Uint8Array, buffer: Uint8Array) => number>(
+  "int statfs(void *path, void *buffer)",
+);
+const openatCall = declare<(at: number, path: string, flags: number) => number>(
+  "int openat(int at, const char *path, int flags)",
+);
+
+const O_PATH = 0o10000000;
+const O_CLOEXEC = 0o2000000;
+
+/** Octets with the NUL that the kernel wants. */
+function terminated(octets: Uint8Array | null): Uint8Array | null {
+  if (octets === null) return null;
+  const string = new Uint8Array(octets.length + 1);
+  string.set(octets);
+  return string;
+}
+
+/** mount(2) with raw octet strings. @returns 0, or the errno. */
+export function mount(
+  source: Uint8Array | null,
+  target: Uint8Array,
+  type: Uint8Array | null,
+  flags: number,
+  data: Uint8Array | null,
+): number {
+  const result = mountCall(
+    terminated(source),
+    terminated(target)!,
+    terminated(type),
+    BigInt(flags >>> 0),
+    terminated(data),
+  );
+  return result === 0 ? 0 : errno();
+}
+
+/** umount2(2) with a raw octet string. @returns 0, or the errno. */
+export function umount2(target: Uint8Array, flags: number): number {
+  return umount2Call(terminated(target)!, flags) === 0 ? 0 : errno();
+}
+
+/**
+ * Flags of the mount at a path (statfs(2) f_flags); ro, nosuid, nodev and noexec have the values of
+ * the MS_* flags. 0 when the path cannot be read.
+ */
+export function mountFlags(path: Uint8Array): number {
+  const F_FLAGS = 80; // struct statfs of 64-bit machines
+  const buffer = new Uint8Array(120);
+  if (statfsCall(terminated(path)!, buffer) === -1) return 0;
+  return Number(new DataView(buffer.buffer).getBigUint64(F_FLAGS, true) & 0xffffffffn);
+}
+
+/** sethostname(2) for the UTS namespace of the calling thread. @returns 0, or the errno. */
+export function setHostName(name: Uint8Array): number {
+  return sethostnameCall(name, name.length) === 0 ? 0 : errno();
+}
+
+/** setdomainname(2) for the UTS namespace of the calling thread. @returns 0, or the errno. */
+export function setDomainName(name: Uint8Array): number {
+  return setdomainnameCall(name, name.length) === 0 ? 0 : errno();
+}
+
+/**
+ * Lets the calling thread take the root and working directory of another process for the length of
+ * one operation, so that the kernel resolves that process's path strings exactly as it would for
+ * itself.
+ */
+export class Standpoint {
+  readonly #proc: number;
+
+  /**
+   * The thread gets a file-system context of its own; the other threads of the process keep theirs.
+   */
+  constructor() {
+    unshare(CLONE.FS);
+    this.#proc = openSync("/proc", O_PATH | constants.O_DIRECTORY);
+  }
+
+  /**
+   * Runs `action` with root and working directory of `pid`.
+   * @returns the action's result, or undefined when the process is gone.
+   */
+  at(pid: number, action: () => number): number | undefined {
+    const root = openatCall(this.#proc, `${pid}/root`, O_PATH | O_CLOEXEC);
+    const directory = openatCall(this.#proc, `${pid}/cwd`, O_PATH | O_CLOEXEC);
+    const own = openatCall(-100, "/", O_PATH | O_CLOEXEC);
+    try {
+      if (root === -1 || directory === -1) return undefined;
+      const otherRoot = !sameFile(root, own);
+      if (otherRoot) {
+        check(fchdirCall(root), "fchdir");
+        check(chrootCall("."), "chroot");
+      }
+      check(fchdirCall(directory), "fchdir");
+      try {
+        return action();
+      } finally {
+        check(fchdirCall(own), "fchdir");
+        if (otherRoot) check(chrootCall("."), "chroot");
+      }
+    } finally {
+      for (const fd of [root, directory, own]) if (fd !== -1) closeSync(fd);
+    }
+  }
+
+  /**
+   * What `/proc/PID/…` of the host's process file system says, whatever the view has mounted there.
+   */
+  openProc(path: string): number {
+    return openatCall(this.#proc, path, O_CLOEXEC);
+  }
+}
+
+function sameFile(a: number, b: number): boolean {
+  const left = fstatSync(a, { bigint: true });
+  const right = fstatSync(b, { bigint: true });
+  return left.dev === right.dev && left.ino === right.ino;
+}

@@ -1,0 +1,95 @@
+/**
+ * The supervisor's side of a seccomp user notification: receive, validate, answer.
+ * Sources: seccomp_unotify(2), linux/seccomp.h.
+ */
+import { ERRNO } from "../base/index.ts";
+import { declare, errno } from "./libc.ts";
+
+const ioctlCall = declare<(fd: number, request: number, argument: Uint8Array) => number>(
+  "int ioctl(int fd, unsigned long request, void *argument)",
+);
+
+const NOTIF_RECV = 0xc0502100;
+const NOTIF_SEND = 0xc0182101;
+const NOTIF_ID_VALID = 0x40082102;
+const FLAG_CONTINUE = 1;
+
+/**
+ * struct seccomp_notif: id u64, pid u32, flags u32, data { nr i32, arch u32, ip u64, args u64[6] }.
+ */
+const REQUEST = { id: 0, pid: 8, number: 16, arch: 20, args: 32 } as const;
+const REQUEST_OCTETS = 80;
+/** struct seccomp_notif_resp: id u64, val i64, error i32, flags u32. */
+const RESPONSE_OCTETS = 24;
+
+/** One listener's requests, one at a time; the buffers are reused from call to call. */
+export class NotifyListener {
+  readonly descriptor: number;
+  readonly #request = new Uint8Array(REQUEST_OCTETS);
+  readonly #view = new DataView(this.#request.buffer);
+  readonly #response = new Uint8Array(RESPONSE_OCTETS);
+  readonly #answer = new DataView(this.#response.buffer);
+
+  constructor(descriptor: number) {
+    this.descriptor = descriptor;
+  }
+
+  /** Takes the next request; false when there was none after all (its caller was killed). */
+  receive(): boolean {
+    this.#request.fill(0);
+    return ioctlCall(this.descriptor, NOTIF_RECV, this.#request) === 0;
+  }
+
+  /** Thread that made the call, in the number space of our own pid namespace. */
+  get pid(): number {
+    return this.#view.getUint32(REQUEST.pid, true);
+  }
+
+  get number(): number {
+    return this.#view.getInt32(REQUEST.number, true);
+  }
+
+  get arch(): number {
+    return this.#view.getUint32(REQUEST.arch, true);
+  }
+
+  /** Argument 0 to 5. A 32-bit caller's arguments arrive zero-extended. */
+  argument(index: number): bigint {
+    return this.#view.getBigUint64(REQUEST.args + 8 * index, true);
+  }
+
+  /** False once the caller is gone: what was read of its memory may be another's. */
+  isValid(): boolean {
+    for (;;) {
+      const id = this.#request.subarray(REQUEST.id, REQUEST.id + 8);
+      if (ioctlCall(this.descriptor, NOTIF_ID_VALID, id) === 0) return true;
+      if (errno() !== ERRNO.EINTR) return false;
+    }
+  }
+
+  /**
+   * Lets the kernel perform the call as it stands. Never a security decision: memory may change.
+   */
+  continue(): void {
+    this.#send(0n, 0, FLAG_CONTINUE);
+  }
+
+  /** The call returns `value`. */
+  succeed(value = 0n): void {
+    this.#send(value, 0, 0);
+  }
+
+  /** The call fails with an errno. */
+  fail(errnoValue: number): void {
+    this.#send(0n, -errnoValue, 0);
+  }
+
+  #send(value: bigint, error: number, flags: number): void {
+    this.#response.set(this.#request.subarray(REQUEST.id, REQUEST.id + 8));
+    this.#answer.setBigInt64(8, value, true);
+    this.#answer.setInt32(16, error, true);
+    this.#answer.setUint32(20, flags, true);
+    // ENOENT: the caller was killed meanwhile; there is nobody to answer.
+    ioctlCall(this.descriptor, NOTIF_SEND, this.#response);
+  }
+}

@@ -1,0 +1,144 @@
+/**
+ * Sequenced-packet sockets between a launcher and its supervisor: short messages with message
+ * boundaries, descriptors, and an end of file when the other side is gone. Calls block.
+ * Sources: unix(7), recvmsg(2), cmsg(3).
+ */
+import { ERRNO } from "../base/index.ts";
+import { addressOf, check, declare, errno } from "./libc.ts";
+
+const AF_UNIX = 1;
+export const SOCK_SEQPACKET = 5;
+export const SOCK_CLOEXEC = 0o2000000;
+const SOL_SOCKET = 1;
+const SCM_RIGHTS = 1;
+const MSG_CMSG_CLOEXEC = 0x40000000;
+const MESSAGE_OCTETS_MAX = 4096;
+/** Descriptors in one message at most; the kernel's own limit is 253. */
+const DESCRIPTORS_MAX = 4;
+
+const socketpairCall = declare<(d: number, t: number, p: number, sv: Uint8Array) => number>(
+  "int socketpair(int domain, int type, int protocol, void *sv)",
+);
+const socketCall = declare<(d: number, t: number, p: number) => number>(
+  "int socket(int domain, int type, int protocol)",
+);
+const bindCall = declare<(fd: number, a: Uint8Array, n: number) => number>(
+  "int bind(int fd, void *address, int length)",
+);
+const listenCall = declare<(fd: number, n: number) => number>("int listen(int fd, int backlog)");
+const acceptCall = declare<(fd: number, a: null, n: null, flags: number) => number>(
+  "int accept4(int fd, void *address, void *length, int flags)",
+);
+const connectCall = declare<(fd: number, a: Uint8Array, n: number) => number>(
+  "int connect(int fd, void *address, int length)",
+);
+const sendCall = declare<(fd: number, b: Uint8Array, n: number, flags: number) => number>(
+  "long send(int fd, void *buffer, unsigned long length, int flags)",
+);
+const recvmsgCall = declare<(fd: number, message: Uint8Array, flags: number) => number>(
+  "long recvmsg(int fd, void *message, int flags)",
+);
+
+/** A connected pair of sequenced-packet sockets, both close-on-exec. */
+export function sessionPair(): [number, number] {
+  const descriptors = new Int32Array(2);
+  const octets = new Uint8Array(descriptors.buffer);
+  check(socketpairCall(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, octets), "socketpair");
+  return [descriptors[0]!, descriptors[1]!];
+}
+
+/** struct sockaddr_un of a path (108 octets at most with its NUL). */
+export function unixAddress(path: string): Uint8Array {
+  const name = new TextEncoder().encode(path);
+  if (name.length > 107) throw new RangeError(`socket path longer than 107 octets: ${path}`);
+  const address = new Uint8Array(110);
+  address[0] = AF_UNIX;
+  address.set(name, 2);
+  return address;
+}
+
+/** Listens on a path; connections are accepted by `acceptSession`. */
+export function listenSessions(path: string): number {
+  const fd = check(socketCall(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), "socket");
+  check(bindCall(fd, unixAddress(path), 110), "bind", path);
+  check(listenCall(fd, 64), "listen", path);
+  return fd;
+}
+
+/** Accepts one connection on a listening socket. */
+export function acceptSession(fd: number): number {
+  return check(acceptCall(fd, null, null, SOCK_CLOEXEC), "accept");
+}
+
+/** True when somebody listens on the path. */
+export function isListening(path: string): boolean {
+  const fd = check(socketCall(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), "socket");
+  try {
+    return connectCall(fd, unixAddress(path), 110) === 0;
+  } finally {
+    closeDescriptor(fd);
+  }
+}
+
+const closeCall = declare<(fd: number) => number>("int close(int fd)");
+
+/** close(2); a descriptor that is not open is ignored. */
+export function closeDescriptor(fd: number): void {
+  closeCall(fd);
+}
+
+export interface SessionMessage {
+  readonly octets: Uint8Array;
+  readonly descriptors: readonly number[];
+}
+
+/** Sends one message; false when the other side is gone. */
+export function sendMessage(fd: number, octets: Uint8Array): boolean {
+  const MSG_NOSIGNAL = 0x4000;
+  return sendCall(fd, octets, octets.length, MSG_NOSIGNAL) === octets.length;
+}
+
+/** Waits for one message; undefined at end of file. Received descriptors are close-on-exec. */
+export function receiveMessage(fd: number): SessionMessage | undefined {
+  const octets = new Uint8Array(MESSAGE_OCTETS_MAX);
+  const control = new Uint8Array(16 + 4 * DESCRIPTORS_MAX);
+  const vector = new BigUint64Array([addressOf(octets), BigInt(octets.length)]);
+  const header = new BigUint64Array([
+    0n,
+    0n,
+    addressOf(new Uint8Array(vector.buffer)),
+    1n,
+    addressOf(control),
+    BigInt(control.length),
+    0n,
+  ]);
+  for (;;) {
+    const length = recvmsgCall(fd, new Uint8Array(header.buffer), MSG_CMSG_CLOEXEC);
+    if (length === -1 && errno() === ERRNO.EINTR) continue;
+    if (length <= 0) return undefined;
+    return { octets: octets.subarray(0, length), descriptors: rights(control, Number(header[5]!)) };
+  }
+}
+
+/** Descriptors of the first control message, when it is SCM_RIGHTS. */
+function rights(control: Uint8Array, controlLength: number): number[] {
+  if (controlLength < 16) return [];
+  const view = new DataView(control.buffer);
+  const length = Number(view.getBigUint64(0, true));
+  if (view.getInt32(8, true) !== SOL_SOCKET || view.getInt32(12, true) !== SCM_RIGHTS) return [];
+  const descriptors: number[] = [];
+  for (let at = 16; at + 4 <= length; at += 4) descriptors.push(view.getInt32(at, true));
+  return descriptors;
+}
+
+/** Connects to a listening path. Throws a V2Error when nobody listens. */
+export function connectSession(path: string): number {
+  const fd = check(socketCall(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), "socket");
+  try {
+    check(connectCall(fd, unixAddress(path), 110), "connect", path);
+    return fd;
+  } catch (error) {
+    closeDescriptor(fd);
+    throw error;
+  }
+}
