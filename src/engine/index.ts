@@ -1,0 +1,17 @@
+export {
+  claimViewName,
+  findView,
+  listViews,
+  type RegisteredView,
+  runDirectory,
+  sessionSocketPath,
+} from "./run-directory.ts";
+export { becomeGuest, type Destination, newView, startSupervisor } from "./start.ts";
+export {
+  type RunOptions,
+  type RunResult,
+  type SpawnOptions,
+  View,
+  type ViewOptions,
+} from "./view.ts";
+export { parseViewNet, type ViewNet } from "./view-net.ts";

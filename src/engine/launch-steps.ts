@@ -1,0 +1,164 @@
+/**
+ * The words of a launch program: what a launcher says to the supervisor, and the steps that several
+ * programs share. Messages travel over a sequenced-packet socket; the first octet tells the kind.
+ */
+import { type Address, LaunchProgram, type Result, type Step } from "../sys/index.ts";
+import { SYS_X86_64 as SYS } from "../viewos/index.ts";
+
+/** First octet of a message from a launcher. */
+export const MESSAGE = {
+  /** "M": waits until its uid and gid maps have been written. */
+  maps: 0x4d,
+  /** "R" pid: the supervisor runs with that process number. */
+  running: 0x52,
+  /** "N" pid, with [standard error]: the network namespace exists; waits for its cables. */
+  network: 0x4e,
+  /**
+   * "L" pid, with descriptors [listener, mount namespace, UTS namespace]: the filter is in place.
+   */
+  listener: 0x4c,
+  /** "F" errno label, with descriptor [standard error]: a step failed; waits for its exit code. */
+  failed: 0x46,
+} as const;
+
+const O_RDONLY = 0;
+const O_WRONLY = 1;
+const O_CLOEXEC = 0o2000000;
+const SOL_SOCKET = 1;
+const SCM_RIGHTS = 1;
+
+/** Octets of a message: kind, then a 32-bit value, then text. */
+export const MESSAGE_HEADER_OCTETS = 5;
+
+export class Launcher {
+  readonly program = new LaunchProgram();
+  readonly #session: number;
+  /** First step made; execution starts there. */
+  #entry: Step | undefined;
+
+  /** @param session descriptor of the session socket in the launched process. */
+  constructor(session: number) {
+    this.#session = session;
+  }
+
+  /** Appends a system call whose failure is reported as `label` and ends the launcher. */
+  step(
+    label: string,
+    number: number,
+    args: readonly (number | bigint | Result)[],
+    atLeast = 0,
+  ): Step {
+    const step = this.program.call(number, args, { atLeast, onFailure: this.#failure(label) });
+    this.#entry ??= step;
+    return step;
+  }
+
+  /** Appends a system call that may fail. */
+  attempt(number: number, args: readonly (number | bigint | Result)[]): Step {
+    const step = this.program.call(number, args, { mayFail: true });
+    this.#entry ??= step;
+    return step;
+  }
+
+  /** The next step follows `step`, which is reached by a branch. */
+  continueAt(step: Step): void {
+    this.program.continueAt(step);
+  }
+
+  /** Opens a file for reading, close-on-exec. */
+  open(path: string): Result {
+    return this.step(path, SYS.open, [this.program.string(path), O_RDONLY | O_CLOEXEC, 0]).result;
+  }
+
+  /** Writes a text to an existing file in one write(2). */
+  writeFile(label: string, path: string, text: string): void {
+    const octets = new TextEncoder().encode(text);
+    const opened = this.step(label, SYS.open, [this.program.string(path), O_WRONLY | O_CLOEXEC, 0]);
+    this.step(label, SYS.write, [opened.result, this.program.bytes(octets), octets.length], 1);
+    this.step(label, SYS.close, [opened.result]);
+  }
+
+  /**
+   * Sends a message: kind and a 32-bit value, which may be the result of an earlier step.
+   * @param descriptors passed along (SCM_RIGHTS): numbers or results of earlier steps.
+   */
+  send(kind: number, value: Step | undefined, descriptors: readonly (number | Step)[] = []): void {
+    const octets = new Uint8Array(8);
+    octets[0] = kind;
+    const address = this.program.bytes(octets);
+    // The value is stored unaligned behind the kind: one 32-bit store, fine on x86_64 and aarch64.
+    value?.stores.push(address + 1n);
+    const header = this.#messageHeader([[address, MESSAGE_HEADER_OCTETS]], descriptors);
+    this.step("supervisor", SYS.sendmsg, [this.#session, header, 0]);
+  }
+
+  /** Waits for the supervisor's one-octet answer. */
+  awaitAnswer(label: string): void {
+    const header = this.#messageHeader([[this.program.bytes(new Uint8Array(8)), 4]], []);
+    this.step(label, SYS.recvmsg, [this.#session, header, 0], 1);
+  }
+
+  /**
+   * Tries to run the command: each candidate path in turn; the last error is reported as `label`.
+   */
+  execute(label: string, candidates: readonly string[], argv: Address, envp: Address): void {
+    candidates.forEach((path, index) => {
+      const args = [this.program.string(path), argv, envp];
+      if (index < candidates.length - 1) this.attempt(SYS.execve, args);
+      else this.step(label, SYS.execve, args);
+    });
+  }
+
+  /** The executable's image. */
+  compile(): Uint8Array {
+    return this.program.compile(this.#entry!);
+  }
+
+  /** A failure path of its own: report label and errno with our standard error, end as told. */
+  #failure(label: string): Step {
+    const kind = this.program.bytes(Uint8Array.of(MESSAGE.failed));
+    const text = new TextEncoder().encode(label);
+    const header = this.#messageHeader(
+      [
+        [kind, 1],
+        [this.program.errnoCell, 4],
+        [this.program.bytes(text), text.length],
+      ],
+      [2],
+    );
+    const report = this.program.detached(SYS.sendmsg, [this.#session, header, 0], {
+      mayFail: true,
+    });
+    const exit = this.program.detached(SYS.exit_group, [127]);
+    const answer = this.#messageHeader([[this.program.argumentCell(exit, 0), 4]], []);
+    const wait = this.program.detached(SYS.recvmsg, [this.#session, answer, 0], {
+      onFailure: exit,
+    });
+    report.next = wait;
+    wait.next = exit;
+    return report;
+  }
+
+  /** struct msghdr with its iovec and, for descriptors, one SCM_RIGHTS control message. */
+  #messageHeader(
+    parts: readonly (readonly [address: Address, octets: number])[],
+    descriptors: readonly (number | Step)[],
+  ): Address {
+    const vector = this.program.words(parts.flat());
+    let control: Address = 0n;
+    const controlOctets = descriptors.length === 0 ? 0 : 16 + 4 * descriptors.length;
+    if (controlOctets > 0) {
+      const octets = new Uint8Array(controlOctets);
+      const view = new DataView(octets.buffer);
+      view.setBigUint64(0, BigInt(controlOctets), true);
+      view.setInt32(8, SOL_SOCKET, true);
+      view.setInt32(12, SCM_RIGHTS, true);
+      control = this.program.bytes(octets);
+      descriptors.forEach((descriptor, index) => {
+        if (typeof descriptor === "number") view.setInt32(16 + 4 * index, descriptor, true);
+        else descriptor.stores.push(control + BigInt(16 + 4 * index));
+      });
+    }
+    return this.program.words([0, 0, vector, parts.length, control, controlOctets, 0]);
+  }
+}

@@ -1,0 +1,290 @@
+/**
+ * The two launch programs of a view. The supervisor's makes the user namespace and starts the
+ * supervisor in it with all capabilities there; the guest's joins it, builds or joins the other
+ * namespaces, installs the filter and becomes the command.
+ */
+import { readFileSync } from "node:fs";
+import { type Argument, CLONE, type Step } from "../sys/index.ts";
+import {
+  compileFilter,
+  levelZeroRules,
+  type MountSpec,
+  MS,
+  SYS_X86_64 as SYS,
+} from "../viewos/index.ts";
+import { Launcher, MESSAGE } from "./launch-steps.ts";
+
+const PR_CAP_AMBIENT = 47;
+const PR_CAP_AMBIENT_RAISE = 2;
+const CAPABILITY_VERSION_3 = 0x20080522;
+const SECCOMP_SET_MODE_FILTER = 1;
+const FILTER_NEW_LISTENER = 8;
+const FILTER_WAIT_KILLABLE = 32;
+const F_SETFD = 2;
+const FD_CLOEXEC = 1;
+const RLIMIT_NOFILE = 7;
+const SIGCHLD = 17;
+const SIGPIPE = 13;
+const SIGXFSZ = 25;
+
+/** How user numbers of the host appear in the view. */
+export interface IdentityMaps {
+  readonly uid: string;
+  readonly gid: string;
+  /** The map is written from outside by a privileged user, not by the launcher itself. */
+  readonly fromOutside: boolean;
+}
+
+/**
+ * Maps for the calling user: itself as itself, or as 0 with `root`. The host's root keeps every
+ * number it has, so that its files and programs look in the view as they do outside.
+ */
+export function identityMaps(root: boolean): IdentityMaps {
+  const uid = process.geteuid!();
+  const gid = process.getegid!();
+  if (uid === 0) {
+    return { uid: wholeMap("uid_map"), gid: wholeMap("gid_map"), fromOutside: true };
+  }
+  return root
+    ? { uid: `0 ${uid} 1`, gid: `0 ${gid} 1`, fromOutside: false }
+    : { uid: `${uid} ${uid} 1`, gid: `${gid} ${gid} 1`, fromOutside: false };
+}
+
+/** Identity over all ranges that exist in our own user namespace. */
+function wholeMap(file: "uid_map" | "gid_map"): string {
+  return readFileSync(`/proc/self/${file}`, "utf8")
+    .trim()
+    .split("\n")
+    .map((line) => {
+      const [inside, , count] = line.trim().split(/\s+/);
+      return `${inside} ${inside} ${count}`;
+    })
+    .join("\n");
+}
+
+export interface SupervisorPlan {
+  readonly session: number;
+  readonly maps: IdentityMaps;
+  /** The supervisor becomes an orphan (its launcher forks); else it stays a child of the caller. */
+  readonly orphan: boolean;
+  readonly argv: readonly string[];
+  readonly environment: readonly string[];
+}
+
+/** The executable that starts a supervisor in a user namespace of its own. */
+export function supervisorProgram(plan: SupervisorPlan): Uint8Array {
+  const launcher = new Launcher(plan.session);
+  const { program } = launcher;
+  launcher.step("a user namespace", SYS.unshare, [CLONE.NEWUSER]);
+  if (plan.maps.fromOutside) {
+    launcher.send(MESSAGE.maps, undefined);
+    launcher.awaitAnswer("the maps of the user namespace");
+  } else {
+    launcher.writeFile("the group map", "/proc/self/setgroups", "deny");
+    launcher.writeFile("the user map", "/proc/self/uid_map", plan.maps.uid);
+    launcher.writeFile("the group map", "/proc/self/gid_map", plan.maps.gid);
+  }
+  keepCapabilities(launcher);
+  const execute = (): void =>
+    launcher.execute(
+      plan.argv[0]!,
+      [plan.argv[0]!],
+      program.strings(plan.argv),
+      program.strings(plan.environment),
+    );
+  if (plan.orphan) {
+    const fork = launcher.step("a process", SYS.clone, [SIGCHLD, 0, 0, 0, 0], 1);
+    // In the child clone returns 0: that "failure" is the path to the supervisor.
+    const child = program.detached(SYS.getpid, []);
+    fork.onFailure = child;
+    launcher.send(MESSAGE.running, fork);
+    launcher.step("end", SYS.exit_group, [0]);
+    launcher.continueAt(child);
+  } else {
+    const self = launcher.step("pid", SYS.getpid, []);
+    launcher.send(MESSAGE.running, self);
+  }
+  execute();
+  return launcher.compile();
+}
+
+/**
+ * Capabilities of the new user namespace survive the exec of an ordinary uid only as ambient ones.
+ */
+function keepCapabilities(launcher: Launcher): void {
+  const { program } = launcher;
+  const last = Number(readFileSync("/proc/sys/kernel/cap_last_cap", "utf8"));
+  const header = new Uint32Array([CAPABILITY_VERSION_3, 0]);
+  const all = (1n << BigInt(last + 1)) - 1n;
+  const low = Number(all & 0xffffffffn);
+  const high = Number(all >> 32n);
+  const data = new Uint32Array([low, low, low, high, high, high]);
+  launcher.step("capabilities", SYS.capset, [
+    program.bytes(new Uint8Array(header.buffer)),
+    program.bytes(new Uint8Array(data.buffer)),
+  ]);
+  for (let capability = 0; capability <= last; capability++) {
+    launcher.attempt(SYS.prctl, [PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0]);
+  }
+}
+
+/** A view that exists: its namespaces are those of one of its processes. */
+export interface ExistingView {
+  readonly pid: number;
+}
+
+/** A view to be made: what its namespaces start with. */
+export interface NewView {
+  /** A process in the view's user namespace: the supervisor. */
+  readonly supervisorPid: number;
+  readonly hostName: string | undefined;
+  readonly mounts: readonly MountSpec[];
+  /** The view has a network namespace, which the supervisor fills. */
+  readonly network: boolean;
+}
+
+export interface Command {
+  /** Paths to try in turn. */
+  readonly candidates: readonly string[];
+  readonly argv: readonly string[];
+  readonly environment: readonly string[];
+}
+
+export interface GuestPlan {
+  readonly session: number;
+  readonly enter: { readonly view: ExistingView } | { readonly create: NewView };
+  readonly directory: string;
+  /** Soft and hard limit of open files to restore (Node raises the soft one). */
+  readonly openFiles: readonly [soft: bigint, hard: bigint] | undefined;
+  /** Undefined: a holder, which only keeps the view alive. */
+  readonly command: Command | undefined;
+}
+
+/** The executable that becomes a process of a view. */
+export function guestProgram(plan: GuestPlan): Uint8Array {
+  const launcher = new Launcher(plan.session);
+  launcher.step("session", SYS.fcntl, [plan.session, F_SETFD, FD_CLOEXEC]);
+  if ("view" in plan.enter) joinView(launcher, plan.enter.view);
+  else makeView(launcher, plan.enter.create);
+  launcher.attempt(SYS.chdir, [launcher.program.string(plan.directory)]);
+  restoreAfterNode(launcher, plan);
+  installFilter(launcher);
+  if (plan.command === undefined) hold(launcher, plan.session);
+  else {
+    const { program } = launcher;
+    launcher.execute(
+      plan.command.argv[0]!,
+      plan.command.candidates,
+      program.strings(plan.command.argv),
+      program.strings(plan.command.environment),
+    );
+  }
+  return launcher.compile();
+}
+
+function joinUserNamespace(launcher: Launcher, pid: number): void {
+  const namespace = launcher.open(`/proc/${pid}/ns/user`);
+  launcher.step("the view's user namespace", SYS.setns, [namespace, CLONE.NEWUSER]);
+}
+
+function joinView(launcher: Launcher, view: ExistingView): void {
+  // All are opened first: after the first join /proc may be another.
+  const kinds = [
+    ["user", CLONE.NEWUSER],
+    ["net", CLONE.NEWNET],
+    ["uts", CLONE.NEWUTS],
+    ["mnt", CLONE.NEWNS],
+  ] as const;
+  const opened = kinds.map(([kind]) => launcher.open(`/proc/${view.pid}/ns/${kind}`));
+  kinds.forEach(([kind, flag], index) => {
+    // A view without a network of its own shares the host's, which it may not (and need not) join.
+    if (kind === "net") launcher.attempt(SYS.setns, [opened[index]!, flag]);
+    else launcher.step(`the view's ${kind} namespace`, SYS.setns, [opened[index]!, flag]);
+  });
+}
+
+function makeView(launcher: Launcher, view: NewView): void {
+  const { program } = launcher;
+  joinUserNamespace(launcher, view.supervisorPid);
+  const network = view.network ? CLONE.NEWNET : 0;
+  launcher.step("the view's namespaces", SYS.unshare, [CLONE.NEWNS | CLONE.NEWUTS | network]);
+  // Mounts made outside later still appear inside; nothing done inside reaches the outside.
+  const everything = program.string("/");
+  const none = program.string("none");
+  launcher.step("the view's mounts", SYS.mount, [none, everything, 0, MS.REC | MS.SLAVE, 0]);
+  if (view.hostName !== undefined) {
+    const name = new TextEncoder().encode(view.hostName);
+    launcher.step("the host name", SYS.sethostname, [program.bytes(name), name.length]);
+  }
+  for (const mount of view.mounts) initialMount(launcher, mount);
+  if (view.network) {
+    launcher.send(MESSAGE.network, launcher.step("pid", SYS.getpid, []), [2]);
+    launcher.awaitAnswer("the view's network");
+  }
+}
+
+function initialMount(launcher: Launcher, spec: MountSpec): void {
+  const { program } = launcher;
+  const label = `mount ${spec.type === "none" ? spec.source : spec.type} on ${spec.target}`;
+  const target = program.string(spec.target);
+  const bind = (spec.flags & MS.BIND) !== 0;
+  const first: Argument[] = [
+    program.string(spec.source),
+    target,
+    program.string(spec.type),
+    // A plain bind of a tree with mounts below is refused in a user namespace; all of it is
+    // allowed.
+    bind ? MS.BIND | MS.REC : spec.flags,
+    spec.data === "" ? 0 : program.string(spec.data),
+  ];
+  launcher.step(label, SYS.mount, first);
+  const further = spec.flags & ~(MS.BIND | MS.REC);
+  if (bind && further !== 0) {
+    const flags = MS.BIND | MS.REMOUNT | further;
+    launcher.step(label, SYS.mount, [0, target, 0, flags, 0]);
+  }
+}
+
+/** Node changes limits and signal dispositions of its process: put them back. */
+function restoreAfterNode(launcher: Launcher, plan: GuestPlan): void {
+  const { program } = launcher;
+  if (plan.openFiles !== undefined) {
+    launcher.attempt(SYS.setrlimit, [RLIMIT_NOFILE, program.words(plan.openFiles)]);
+  }
+  const byDefault = program.bytes(new Uint8Array(32));
+  for (const signal of [SIGPIPE, SIGXFSZ]) {
+    launcher.attempt(SYS.rt_sigaction, [signal, byDefault, 0, 8]);
+  }
+}
+
+function installFilter(launcher: Launcher): void {
+  const { program } = launcher;
+  const filter = compileFilter(levelZeroRules());
+  // struct sock_fprog: length u16, padding, pointer.
+  const descriptor = program.words([filter.length / 8, program.bytes(filter)]);
+  const opened = (kind: string): Step =>
+    launcher.step(kind, SYS.open, [program.string(`/proc/self/ns/${kind}`), 0o2000000, 0]);
+  const mounts = opened("mnt");
+  const names = opened("uts");
+  const self = launcher.step("pid", SYS.getpid, []);
+  const seccomp = (flags: number): Argument[] => [SECCOMP_SET_MODE_FILTER, flags, descriptor];
+  // A caller may be killed but not interrupted while it waits: a mount is not made twice.
+  const install = launcher.step(
+    "the filter",
+    SYS.seccomp,
+    seccomp(FILTER_NEW_LISTENER | FILTER_WAIT_KILLABLE),
+  );
+  const before519 = program.detached(SYS.seccomp, seccomp(FILTER_NEW_LISTENER));
+  before519.onFailure = install.onFailure;
+  install.onFailure = before519;
+  launcher.send(MESSAGE.listener, self, [install, mounts, names]);
+  before519.next = install.next;
+  before519.stores.push(...install.stores);
+}
+
+function hold(launcher: Launcher, session: number): void {
+  launcher.attempt(SYS.close, [session]);
+  const wait = launcher.attempt(SYS.pause, []);
+  wait.next = wait;
+  wait.onFailure = wait;
+}

@@ -1,0 +1,156 @@
+/**
+ * The supervisor's blocking half: a worker thread that stands in the view's mount and UTS
+ * namespaces, takes sessions from launchers, and answers trapped calls. It never touches Node's
+ * event loop.
+ */
+import { fstatSync, writeSync } from "node:fs";
+import { parentPort, workerData } from "node:worker_threads";
+import { ERRNO, errnoText, EXIT } from "../base/index.ts";
+import {
+  acceptSession,
+  CLONE,
+  closeDescriptor,
+  NotifyListener,
+  POLLIN,
+  receiveMessage,
+  sendMessage,
+  type SessionMessage,
+  setns,
+  Standpoint,
+  waitReadable,
+} from "../sys/index.ts";
+import { MESSAGE, MESSAGE_HEADER_OCTETS } from "./launch-steps.ts";
+import { TrappedCalls } from "./trapped-calls.ts";
+
+export interface NotifyWorkerData {
+  /** The first launcher's session. */
+  readonly session: number;
+  /** Listening socket for further sessions; undefined: the view has no name to be entered by. */
+  readonly listening: number | undefined;
+  /** Readable or closed: end. */
+  readonly stop: number;
+}
+
+export type NotifyWorkerEvent =
+  /** A guest waits on `session` for its cables in the network namespace of `pid`. */
+  | {
+      readonly kind: "network";
+      readonly session: number;
+      readonly pid: number;
+      readonly standardError: number | undefined;
+    }
+  /** A guest with that pid has installed its filter. */
+  | { readonly kind: "entered"; readonly pid: number }
+  /** No process of the view is left. */
+  | { readonly kind: "empty" };
+
+class NotifyLoop {
+  readonly #data: NotifyWorkerData;
+  readonly #sessions = new Set<number>();
+  readonly #listeners = new Map<number, NotifyListener>();
+  #calls: TrappedCalls | undefined;
+
+  constructor(data: NotifyWorkerData) {
+    this.#data = data;
+    this.#sessions.add(data.session);
+  }
+
+  /** Runs until no process of the view is left, or until told to stop. */
+  run(): void {
+    const { listening, stop } = this.#data;
+    while (this.#sessions.size > 0 || this.#listeners.size > 0) {
+      const fixed = listening === undefined ? [stop] : [stop, listening];
+      const descriptors = [...fixed, ...this.#sessions, ...this.#listeners.keys()];
+      const events = waitReadable(descriptors);
+      if (events[0] !== 0) return;
+      descriptors.forEach((descriptor, index) => {
+        if (index > 0 && events[index] !== 0) this.#serve(descriptor, events[index]!);
+      });
+    }
+    this.#post({ kind: "empty" });
+  }
+
+  #post(event: NotifyWorkerEvent): void {
+    parentPort!.postMessage(event);
+  }
+
+  #serve(descriptor: number, events: number): void {
+    const listener = this.#listeners.get(descriptor);
+    if (listener !== undefined) this.#serveListener(listener, events);
+    else if (descriptor === this.#data.listening) this.#sessions.add(acceptSession(descriptor));
+    else this.#serveSession(descriptor);
+  }
+
+  #serveListener(listener: NotifyListener, events: number): void {
+    if ((events & POLLIN) !== 0) {
+      if (listener.receive()) this.#calls!.answer(listener);
+      return;
+    }
+    // Only the hang-up is left: the last process under this filter is gone.
+    this.#listeners.delete(listener.descriptor);
+    closeDescriptor(listener.descriptor);
+  }
+
+  #serveSession(session: number): void {
+    const message = receiveMessage(session);
+    if (message === undefined) {
+      this.#sessions.delete(session);
+      closeDescriptor(session);
+      return;
+    }
+    const view = new DataView(message.octets.buffer, message.octets.byteOffset);
+    const value = message.octets.length >= MESSAGE_HEADER_OCTETS ? view.getUint32(1, true) : 0;
+    switch (message.octets[0]) {
+      case MESSAGE.network:
+        this.#post({ kind: "network", session, pid: value, standardError: message.descriptors[0] });
+        break;
+      case MESSAGE.listener:
+        this.#enter(message, value);
+        break;
+      case MESSAGE.failed:
+        this.#explain(session, message, value);
+        break;
+      default:
+        for (const descriptor of message.descriptors) closeDescriptor(descriptor);
+    }
+  }
+
+  /** A guest is in: keep its listener; the first one also leads us into the view's namespaces. */
+  #enter(message: SessionMessage, pid: number): void {
+    const [listener, mounts, names] = message.descriptors;
+    if (listener === undefined || mounts === undefined || names === undefined) return;
+    if (this.#calls === undefined) {
+      const standpoint = new Standpoint();
+      const mnt = fstatSync(mounts, { bigint: true }).ino;
+      const uts = fstatSync(names, { bigint: true }).ino;
+      setns(names, CLONE.NEWUTS);
+      setns(mounts, CLONE.NEWNS);
+      this.#calls = new TrappedCalls(standpoint, { mnt, uts });
+    }
+    closeDescriptor(mounts);
+    closeDescriptor(names);
+    this.#listeners.set(listener, new NotifyListener(listener));
+    this.#post({ kind: "entered", pid });
+  }
+
+  /** A launcher failed: say why on its standard error and tell it its exit code. */
+  #explain(session: number, message: SessionMessage, errno: number): void {
+    const label = new TextDecoder().decode(message.octets.subarray(MESSAGE_HEADER_OCTETS));
+    const [standardError] = message.descriptors;
+    if (standardError !== undefined) {
+      try {
+        // Without an errno the reason has been told before (the network).
+        if (errno !== 0) writeSync(standardError, `v2 view: ${label}: ${errnoText(errno)}\n`);
+      } catch {
+        // Nobody reads the launcher's standard error: the exit code still tells.
+      }
+      closeDescriptor(standardError);
+    }
+    const code = errno === ERRNO.ENOENT ? EXIT.commandNotFound : EXIT.cannotExecute;
+    const answer = new Uint8Array(4);
+    new DataView(answer.buffer).setInt32(0, code, true);
+    sendMessage(session, answer);
+  }
+}
+
+new NotifyLoop(workerData as NotifyWorkerData).run();

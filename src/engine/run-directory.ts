@@ -1,0 +1,141 @@
+/**
+ * Where running views are registered: a private directory of the user, one folder per named view.
+ */
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { EXIT, V2Error } from "../base/index.ts";
+import { isListening, namespaceId } from "../sys/index.ts";
+
+/**
+ * `$XDG_RUNTIME_DIR/virtualsquare`, or `/tmp/virtualsquare-UID` when that is not set or not ours.
+ * Made with mode 0700; refused when somebody else made it.
+ */
+export function runDirectory(): string {
+  const uid = process.geteuid!();
+  const base = process.env["XDG_RUNTIME_DIR"];
+  const directory =
+    base !== undefined && isOwnDirectory(base, uid)
+      ? join(base, "virtualsquare")
+      : `/tmp/virtualsquare-${outerUid(uid)}`;
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  if (!isOwnDirectory(directory, uid)) {
+    throw new V2Error("RUN_DIRECTORY", `${directory} belongs to somebody else`, {
+      remedy: "set XDG_RUNTIME_DIR to a directory of your own",
+      exitCode: EXIT.noPermission,
+    });
+  }
+  chmodSync(directory, 0o700);
+  return directory;
+}
+
+/**
+ * Our uid outside our user namespace: the supervisor of a view whose user is uid 0 must find the
+ * same directory as the one who made the view.
+ */
+function outerUid(uid: number): number {
+  const maps = readFileSync("/proc/self/uid_map", "utf8").trim().split("\n");
+  for (const line of maps) {
+    const [inside = 0, outside = 0, count = 0] = line.trim().split(/\s+/).map(Number);
+    if (uid >= inside && uid < inside + count) return outside + uid - inside;
+  }
+  return uid;
+}
+
+function isOwnDirectory(path: string, uid: number): boolean {
+  const stat = lstatSync(path, { throwIfNoEntry: false });
+  return stat !== undefined && stat.isDirectory() && stat.uid === uid;
+}
+
+/** What is known of a running named view. */
+export interface RegisteredView {
+  readonly name: string;
+  /** A process whose namespaces are the view's. */
+  readonly pid: number;
+  readonly supervisorPid: number;
+  /** Identity of the view's user namespace: tells a live view from a reused process number. */
+  readonly userNamespace: string;
+}
+
+const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/;
+
+/** Throws a usage error unless the text can name a view (and be its host name). */
+export function checkViewName(name: string): void {
+  if (!NAME.test(name)) {
+    throw new V2Error("VIEW_NAME", `'${name}' cannot name a view`, {
+      remedy: "use 1 to 64 letters, digits, '-', '_' and '.', beginning with a letter or digit",
+      exitCode: EXIT.usage,
+    });
+  }
+}
+
+/** Directory of a named view. */
+export function viewDirectory(name: string): string {
+  return join(runDirectory(), "views", name);
+}
+
+/** Socket on which the view's supervisor takes new sessions. */
+export function sessionSocketPath(name: string): string {
+  return join(viewDirectory(name), "session");
+}
+
+/**
+ * Claims a name: makes the view's directory. A directory left by a supervisor that is gone is taken
+ * over; a live one is refused.
+ */
+export function claimViewName(name: string): string {
+  checkViewName(name);
+  const directory = viewDirectory(name);
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  if (isListening(sessionSocketPath(name))) {
+    throw new V2Error("VIEW_EXISTS", `a view named '${name}' is running`, {
+      remedy: `enter it with 'v2 view exec ${name}', or choose another name`,
+    });
+  }
+  rmSync(sessionSocketPath(name), { force: true });
+  return directory;
+}
+
+/** Writes what others need to enter the view. */
+export function registerView(view: RegisteredView): void {
+  writeFileSync(join(viewDirectory(view.name), "view.json"), JSON.stringify(view), { mode: 0o600 });
+}
+
+/** Forgets a view; nothing happens when it is not there. */
+export function forgetView(name: string): void {
+  rmSync(viewDirectory(name), { recursive: true, force: true });
+}
+
+/** The running views of this user; leftovers of dead ones are removed. */
+export function listViews(): RegisteredView[] {
+  const directory = join(runDirectory(), "views");
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  return readdirSync(directory).flatMap((name) => {
+    const view = findView(name);
+    if (view !== undefined) return [view];
+    // Left by a supervisor that was killed; a view that only begins is not registered yet.
+    const wasRegistered = existsSync(join(directory, name, "view.json"));
+    if (wasRegistered && !isListening(sessionSocketPath(name))) forgetView(name);
+    return [];
+  });
+}
+
+/** A running view by name. */
+export function findView(name: string): RegisteredView | undefined {
+  checkViewName(name);
+  try {
+    const text = readFileSync(join(viewDirectory(name), "view.json"), "utf8");
+    const view = JSON.parse(text) as RegisteredView;
+    return String(namespaceId(view.pid, "user")) === view.userNamespace ? view : undefined;
+  } catch {
+    return undefined;
+  }
+}

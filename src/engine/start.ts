@@ -1,0 +1,239 @@
+/**
+ * Starting a supervisor and entering its view. Everything here is synchronous and short: the caller
+ * of `becomeGuest` is about to be replaced by the command, so it keeps the caller's pid, terminal,
+ * job control, signals and exit status by construction.
+ */
+import { spawn, type ChildProcess, type StdioOptions } from "node:child_process";
+import { closeSync, readFileSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { ERRNO, errnoText, EXIT, V2Error } from "../base/index.ts";
+import {
+  closeDescriptor,
+  execInPlace,
+  executableInMemory,
+  receiveMessage,
+  sendMessage,
+  sessionPair,
+  setCloseOnExec,
+  userNamespaceRefusal,
+  waitForChild,
+} from "../sys/index.ts";
+import type { MountSpec } from "../viewos/index.ts";
+import {
+  type Command,
+  type GuestPlan,
+  guestProgram,
+  identityMaps,
+  supervisorProgram,
+} from "./launch.ts";
+import { MESSAGE, MESSAGE_HEADER_OCTETS } from "./launch-steps.ts";
+import type { ViewNet } from "./view-net.ts";
+
+/** What a supervisor is told at its start, as JSON in its last argument. */
+export interface SupervisorConfig {
+  /** Registered under this name; undefined: not registered. */
+  readonly name: string | undefined;
+  readonly net: readonly ViewNet[];
+  /** Descriptor whose end of file means: kill every process of the view and end. */
+  readonly lifeline: number | undefined;
+}
+
+/**
+ * Descriptor of the session socket in processes that `spawn` starts: the first after standard
+ * error.
+ */
+export const SPAWNED_SESSION = 3;
+const SPAWNED_LIFELINE = 4;
+
+export interface StartedSupervisor {
+  readonly pid: number;
+  /** Our end of the first session; close it when the guest has its own. */
+  readonly session: number;
+  /** Undefined when the supervisor is nobody's child. */
+  readonly child: ChildProcess | undefined;
+}
+
+/**
+ * Starts a supervisor in a user namespace of its own.
+ * Throws a V2Error with the remedy when the host allows no user namespaces.
+ */
+export function startSupervisor(options: {
+  readonly root: boolean;
+  readonly orphan: boolean;
+  readonly config: Omit<SupervisorConfig, "lifeline">;
+}): StartedSupervisor {
+  const refusal = userNamespaceRefusal();
+  if (refusal !== undefined) {
+    throw new V2Error("VIEW_REFUSED", `the host refuses user namespaces: ${refusal.reason}`, {
+      remedy: refusal.remedy,
+      exitCode: EXIT.unavailable,
+    });
+  }
+  const maps = identityMaps(options.root);
+  const config: SupervisorConfig = {
+    ...options.config,
+    lifeline: options.orphan ? undefined : SPAWNED_LIFELINE,
+  };
+  const image = supervisorProgram({
+    session: SPAWNED_SESSION,
+    maps,
+    orphan: options.orphan,
+    argv: [
+      process.execPath,
+      fileURLToPath(new URL("./supervisor.js", import.meta.url)),
+      JSON.stringify(config),
+    ],
+    environment: environmentStrings(process.env),
+  });
+  const [session, theirs] = sessionPair();
+  const executable = executableInMemory("v2-supervisor", image);
+  const stdio: StdioOptions = ["ignore", "ignore", "ignore", theirs];
+  if (!options.orphan) stdio.push("pipe");
+  let child: ChildProcess;
+  try {
+    child = spawn(`/proc/self/fd/${executable}`, [], { stdio, detached: true });
+  } finally {
+    closeSync(executable);
+    closeDescriptor(theirs);
+  }
+  if (child.pid === undefined) throw new V2Error("SPAWN", "the supervisor cannot be started");
+  try {
+    const pid = awaitSupervisor(session, child.pid, maps);
+    if (options.orphan) {
+      waitForChild(child.pid);
+      child.unref();
+      return { pid, session, child: undefined };
+    }
+    return { pid, session, child };
+  } catch (error) {
+    closeDescriptor(session);
+    throw error;
+  }
+}
+
+/** Answers the launcher's questions until the supervisor runs. */
+function awaitSupervisor(
+  session: number,
+  launcherPid: number,
+  maps: { readonly uid: string; readonly gid: string },
+): number {
+  for (;;) {
+    const message = receiveMessage(session);
+    if (message === undefined) throw new V2Error("SUPERVISOR", "the supervisor ended at its start");
+    const view = new DataView(message.octets.buffer, message.octets.byteOffset);
+    const kind = message.octets[0];
+    for (const descriptor of message.descriptors) closeDescriptor(descriptor);
+    if (kind === MESSAGE.maps) {
+      writeFileSync(`/proc/${launcherPid}/uid_map`, maps.uid);
+      writeFileSync(`/proc/${launcherPid}/gid_map`, maps.gid);
+      sendMessage(session, Uint8Array.of(0, 0, 0, 0));
+    } else if (kind === MESSAGE.running) return view.getUint32(1, true);
+    else throw refused(message.octets, view.getUint32(1, true));
+  }
+}
+
+function refused(octets: Uint8Array, errno: number): V2Error {
+  const label = new TextDecoder().decode(octets.subarray(MESSAGE_HEADER_OCTETS));
+  const userNamespace = label === "a user namespace" || label.endsWith("map");
+  return new V2Error("VIEW_REFUSED", `the host refuses ${label}: ${errnoText(errno)}`, {
+    remedy: userNamespace
+      ? "views need unprivileged user namespaces; 'v2 doctor' tells what forbids them and how to allow them"
+      : "'v2 doctor' shows what this host allows",
+    exitCode:
+      errno === ERRNO.EPERM || errno === ERRNO.EACCES ? EXIT.noPermission : EXIT.unavailable,
+  });
+}
+
+/** `NAME=value` strings of an environment. */
+export function environmentStrings(environment: NodeJS.ProcessEnv): string[] {
+  return Object.entries(environment).flatMap(([name, value]) =>
+    value === undefined ? [] : [`${name}=${value}`],
+  );
+}
+
+/** Where execvp(3) would look for a program, in its order. */
+export function commandFor(argv: readonly string[], environment: NodeJS.ProcessEnv): Command {
+  const program = argv[0] ?? "";
+  const path = environment["PATH"] ?? "/bin:/usr/bin";
+  const candidates = program.includes("/")
+    ? [program]
+    : path.split(":").map((directory) => `${directory === "" ? "." : directory}/${program}`);
+  return { candidates, argv, environment: environmentStrings(environment) };
+}
+
+/**
+ * Open-file limits of our parent: Node has raised our own soft limit, and a guest started by hand
+ * would have had the parent's.
+ */
+function parentOpenFiles(): readonly [bigint, bigint] | undefined {
+  try {
+    const limits = readFileSync(`/proc/${process.ppid}/limits`, "utf8");
+    const found = /^Max open files\s+(\d+)\s+(\d+)/m.exec(limits);
+    return found === null ? undefined : [BigInt(found[1]!), BigInt(found[2]!)];
+  } catch {
+    return undefined;
+  }
+}
+
+/** Which view the guest goes to. */
+export type Destination = GuestPlan["enter"];
+
+/** A destination that is made now, under a supervisor. */
+export function newView(options: {
+  readonly supervisorPid: number;
+  readonly hostName: string | undefined;
+  readonly mounts: readonly MountSpec[];
+  readonly network: boolean;
+}): Destination {
+  return { create: options };
+}
+
+/** Replaces this process by a command in a view; `session` leads to the view's supervisor. */
+export function becomeGuest(session: number, enter: Destination, argv: readonly string[]): never {
+  const image = guestProgram({
+    session,
+    enter,
+    directory: process.cwd(),
+    openFiles: parentOpenFiles(),
+    command: commandFor(argv, process.env),
+  });
+  // Node marks its standard descriptors close-on-exec.
+  for (const descriptor of [0, 1, 2, session]) setCloseOnExec(descriptor, false);
+  execInPlace(`/proc/self/fd/${executableInMemory("v2-guest", image)}`, ["v2-guest"]);
+}
+
+/**
+ * Starts a process in a view as a child of ours; without `argv` a holder that keeps the view alive.
+ */
+export function spawnGuest(
+  session: number,
+  enter: Destination,
+  argv: readonly string[] | undefined,
+  options: {
+    readonly stdio: StdioOptions;
+    readonly env?: NodeJS.ProcessEnv;
+    readonly cwd?: string;
+  },
+): ChildProcess {
+  const image = guestProgram({
+    session: SPAWNED_SESSION,
+    enter,
+    directory: options.cwd ?? process.cwd(),
+    openFiles: parentOpenFiles(),
+    command: argv === undefined ? undefined : commandFor(argv, options.env ?? process.env),
+  });
+  const three = Array.isArray(options.stdio)
+    ? [...options.stdio, "ignore", "ignore", "ignore"].slice(0, 3)
+    : [options.stdio, options.stdio, options.stdio];
+  const executable = executableInMemory("v2-guest", image);
+  try {
+    return spawn(`/proc/self/fd/${executable}`, [], {
+      argv0: argv?.[0] ?? "v2 holder",
+      stdio: [...three, session] as StdioOptions,
+      detached: argv === undefined,
+    });
+  } finally {
+    closeSync(executable);
+    closeDescriptor(session);
+  }
+}

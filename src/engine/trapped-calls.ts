@@ -1,0 +1,234 @@
+/**
+ * Answers to the calls of trap level 0: each is performed for real, by a thread that stands in the
+ * view's namespaces with the caller's root and working directory, with strings copied from the
+ * caller.
+ */
+import { closeSync, fstatSync, readFileSync } from "node:fs";
+import { ERRNO, errnoName } from "../base/index.ts";
+import {
+  closeDescriptor,
+  errno,
+  GuestMemory,
+  mount,
+  mountFlags,
+  type NotifyListener,
+  pidfdGetDescriptor,
+  pidfdOpen,
+  setDomainName,
+  setHostName,
+  type Standpoint,
+  umount2,
+} from "../sys/index.ts";
+import {
+  AUDIT_ARCH_X86_64,
+  fuseDescriptor,
+  isFuseType,
+  MS,
+  SYS_I386,
+  SYS_X86_64,
+  withFuseDescriptor,
+} from "../viewos/index.ts";
+
+const PATH_OCTETS_MAX = 4096;
+const DATA_OCTETS_MAX = 4096;
+const HOST_NAME_OCTETS_MAX = 64;
+const MS_MAGIC = 0xc0ed0000;
+
+/** What a trapped call comes to. */
+export type Answer =
+  | { readonly kind: "done"; readonly errno: number }
+  | { readonly kind: "continue" };
+
+/** Reads a caller's string arguments; the first failure ends the call with its errno. */
+class GuestStrings {
+  readonly #memory = new GuestMemory();
+
+  /** A path or name; null for a null pointer. Throws the errno as a number. */
+  read(pid: number, address: bigint, limit: number): Uint8Array | null {
+    if (address === 0n) return null;
+    const octets = this.#memory.string(pid, address, limit);
+    if (octets === undefined) throw new GuestError(ERRNO.EFAULT);
+    if (octets === "too long") throw new GuestError(ERRNO.ENAMETOOLONG);
+    return octets;
+  }
+
+  /** Octets of known length. */
+  exactly(pid: number, address: bigint, length: number): Uint8Array {
+    const octets = this.#memory.octets(pid, address, length);
+    if (octets === undefined) throw new GuestError(ERRNO.EFAULT);
+    return octets;
+  }
+}
+
+/** A trapped call ends with this errno. */
+class GuestError extends Error {
+  readonly errno: number;
+  constructor(errnoValue: number) {
+    super(errnoName(errnoValue));
+    this.errno = errnoValue;
+  }
+}
+
+/** Identities of the view's namespaces (inode numbers of /proc/PID/ns/…). */
+export interface ViewNamespaces {
+  readonly mnt: bigint;
+  readonly uts: bigint;
+}
+
+export class TrappedCalls {
+  readonly #standpoint: Standpoint;
+  readonly #namespaces: ViewNamespaces;
+  readonly #strings = new GuestStrings();
+
+  constructor(standpoint: Standpoint, namespaces: ViewNamespaces) {
+    this.#standpoint = standpoint;
+    this.#namespaces = namespaces;
+  }
+
+  /** Performs one request and answers it. */
+  answer(request: NotifyListener): void {
+    let answer: Answer;
+    try {
+      answer = this.#perform(request);
+    } catch (error) {
+      if (!(error instanceof GuestError)) throw error;
+      answer = { kind: "done", errno: error.errno };
+    }
+    if (answer.kind === "continue") request.continue();
+    else if (answer.errno === 0) request.succeed();
+    else request.fail(answer.errno);
+  }
+
+  #perform(request: NotifyListener): Answer {
+    const table = request.arch === AUDIT_ARCH_X86_64 ? SYS_X86_64 : SYS_I386;
+    switch (request.number) {
+      case table.mount:
+        return this.#inView(request, "mnt", () => this.#mount(request));
+      case table.umount2:
+        return this.#inView(request, "mnt", () =>
+          this.#umount(request, Number(request.argument(1))),
+        );
+      case table.sethostname:
+        return this.#inView(request, "uts", () => this.#setName(request, setHostName));
+      case table.setdomainname:
+        return this.#inView(request, "uts", () => this.#setName(request, setDomainName));
+      default:
+        if (table === SYS_I386 && request.number === SYS_I386.umount) {
+          return this.#inView(request, "mnt", () => this.#umount(request, 0));
+        }
+        return { kind: "continue" };
+    }
+  }
+
+  /**
+   * A caller that made namespaces of its own inside the view (bwrap, unshare, a browser's sandbox)
+   * has its own rights there: the kernel answers it.
+   */
+  #inView(request: NotifyListener, kind: keyof ViewNamespaces, action: () => number): Answer {
+    const fd = this.#standpoint.openProc(`${request.pid}/ns/${kind}`);
+    if (fd === -1) return { kind: "done", errno: ERRNO.ESRCH };
+    const inode = fstatSync(fd, { bigint: true }).ino;
+    closeSync(fd);
+    if (inode !== this.#namespaces[kind]) return { kind: "continue" };
+    return { kind: "done", errno: action() };
+  }
+
+  #mount(request: NotifyListener): number {
+    const { pid } = request;
+    const rawFlags = Number(request.argument(3) & 0xffffffffn);
+    // Programs written for Linux 2.2 put a magic number into the upper half of the flags.
+    const flags = ((rawFlags & 0xffff0000) >>> 0 === MS_MAGIC ? rawFlags & 0xffff : rawFlags) >>> 0;
+    const source = this.#strings.read(pid, request.argument(0), PATH_OCTETS_MAX);
+    const target = this.#strings.read(pid, request.argument(1), PATH_OCTETS_MAX);
+    const type = this.#strings.read(pid, request.argument(2), PATH_OCTETS_MAX);
+    const data = this.#strings.read(pid, request.argument(4), DATA_OCTETS_MAX);
+    if (target === null) return ERRNO.EFAULT;
+    if (!request.isValid()) return ERRNO.ESRCH;
+    if (type !== null && data !== null && isFuseType(text(type))) {
+      return this.#mountFuse(pid, source, target, type, flags, text(data));
+    }
+    return this.#at(pid, () => performMount(source, target, type, flags, data));
+  }
+
+  /**
+   * The FUSE descriptor in the mount data is one of the caller's: a copy of it goes to the kernel.
+   */
+  #mountFuse(
+    pid: number,
+    source: Uint8Array | null,
+    target: Uint8Array,
+    type: Uint8Array,
+    flags: number,
+    data: string,
+  ): number {
+    const theirs = fuseDescriptor(data);
+    if (theirs === undefined) return ERRNO.EINVAL;
+    const pidfd = pidfdOpen(this.#threadGroup(pid));
+    if (pidfd === -1) return ERRNO.ESRCH;
+    const ours = pidfdGetDescriptor(pidfd, theirs);
+    const failure = errno();
+    closeDescriptor(pidfd);
+    if (ours === -1) return failure;
+    try {
+      const translated = new TextEncoder().encode(withFuseDescriptor(data, ours));
+      return this.#at(pid, () => mount(source, target, type, flags, translated));
+    } finally {
+      closeDescriptor(ours);
+    }
+  }
+
+  #umount(request: NotifyListener, flags: number): number {
+    const target = this.#strings.read(request.pid, request.argument(0), PATH_OCTETS_MAX);
+    if (target === null) return ERRNO.EFAULT;
+    if (!request.isValid()) return ERRNO.ESRCH;
+    return this.#at(request.pid, () => umount2(target, flags));
+  }
+
+  #setName(request: NotifyListener, set: (name: Uint8Array) => number): number {
+    const length = Number(request.argument(1) & 0xffffffffn);
+    if (length > HOST_NAME_OCTETS_MAX) return ERRNO.EINVAL;
+    const name = this.#strings.exactly(request.pid, request.argument(0), length);
+    return request.isValid() ? set(name) : ERRNO.ESRCH;
+  }
+
+  #at(pid: number, action: () => number): number {
+    return this.#standpoint.at(pid, action) ?? ERRNO.ESRCH;
+  }
+
+  /** pidfds are of whole processes; a request comes from a thread. */
+  #threadGroup(pid: number): number {
+    const fd = this.#standpoint.openProc(`${pid}/status`);
+    if (fd === -1) return pid;
+    try {
+      return Number(/^Tgid:\s+(\d+)/m.exec(readFileSync(fd, "utf8"))?.[1] ?? pid);
+    } finally {
+      closeSync(fd);
+    }
+  }
+}
+
+function text(octets: Uint8Array): string {
+  return new TextDecoder().decode(octets);
+}
+
+/** Flags that the kernel locks on mounts inherited from the host: a remount must repeat them. */
+const LOCKABLE = MS.RDONLY | MS.NOSUID | MS.NODEV | MS.NOEXEC;
+
+function performMount(
+  source: Uint8Array | null,
+  target: Uint8Array,
+  type: Uint8Array | null,
+  flags: number,
+  data: Uint8Array | null,
+): number {
+  const failure = mount(source, target, type, flags, data);
+  // A tree with mounts of the host below cannot be bound without them (they would be uncovered).
+  if (failure === ERRNO.EINVAL && (flags & (MS.BIND | MS.REC | MS.REMOUNT)) === MS.BIND) {
+    return mount(source, target, type, flags | MS.REC, data);
+  }
+  if (failure === ERRNO.EPERM && (flags & (MS.BIND | MS.REMOUNT)) === (MS.BIND | MS.REMOUNT)) {
+    const locked = mountFlags(target) & LOCKABLE;
+    return mount(source, target, type, flags | locked, data);
+  }
+  return failure;
+}

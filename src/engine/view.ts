@@ -1,0 +1,199 @@
+/**
+ * A view driven from a program: made empty, with a holder process that keeps it alive, entered as
+ * often as wanted, and closed as a whole. The maker's death closes it too (the lifeline).
+ */
+import type { ChildProcess, StdioOptions } from "node:child_process";
+import { once } from "node:events";
+import type { Duplex } from "node:stream";
+import { EXIT, V2Error } from "../base/index.ts";
+import { connectSession, namespaceId } from "../sys/index.ts";
+import { parseMountSpec } from "../viewos/index.ts";
+import { claimViewName, forgetView, sessionSocketPath } from "./run-directory.ts";
+import { newView, spawnGuest, startSupervisor } from "./start.ts";
+import type { SupervisorReport } from "./supervisor.ts";
+import type { ViewNet } from "./view-net.ts";
+import { killViewProcesses } from "./view-processes.ts";
+
+export interface ViewOptions {
+  /** Name under which the view is registered; unique among the user's running views. */
+  readonly name: string;
+  /** Host name inside; default: the name. */
+  readonly hostName?: string;
+  /** The user appears as uid 0. */
+  readonly root?: boolean;
+  readonly net?: readonly ViewNet[];
+  /** Mount specs, `TYPE:SOURCE:TARGET[:OPTIONS]`. */
+  readonly mounts?: readonly string[];
+}
+
+export interface SpawnOptions {
+  /** For descriptors 0 to 2; default "pipe". */
+  readonly stdio?: StdioOptions;
+  readonly env?: NodeJS.ProcessEnv;
+  readonly cwd?: string;
+}
+
+export interface RunOptions extends Omit<SpawnOptions, "stdio"> {
+  readonly input?: string | Uint8Array;
+  /** The program is killed (SIGKILL) after that time; default: never. */
+  readonly timeoutMs?: number;
+}
+
+export interface RunResult {
+  /** Exit code; 128 + signal number is not used: see `signal`. */
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** How long the supervisor may take to end its view before it is ended itself. */
+const CLOSE_TIMEOUT_MS = 5000;
+
+/**
+ * A running view. `await using view = await View.create({ name: "a" })` leaves nothing behind.
+ */
+export class View implements AsyncDisposable {
+  readonly name: string;
+  readonly supervisorPid: number;
+  /** Resolves when the supervisor has ended, for whatever reason. */
+  readonly ended: Promise<void>;
+  readonly #supervisor: ChildProcess;
+  readonly #lifeline: Duplex;
+  readonly #holderPid: number;
+  readonly #userNamespace: bigint | undefined;
+
+  private constructor(
+    name: string,
+    supervisor: ChildProcess,
+    lifeline: Duplex,
+    holderPid: number,
+    ended: Promise<void>,
+  ) {
+    this.name = name;
+    this.supervisorPid = supervisor.pid!;
+    this.#supervisor = supervisor;
+    this.#lifeline = lifeline;
+    this.#holderPid = holderPid;
+    this.#userNamespace = namespaceId(holderPid, "user");
+    this.ended = ended;
+  }
+
+  /** Starts a view with nothing in it but its holder; resolves when its network is up. */
+  static async create(options: ViewOptions): Promise<View> {
+    const mounts = (options.mounts ?? []).map(parseMountSpec);
+    claimViewName(options.name);
+    const started = startSupervisor({
+      root: options.root ?? false,
+      orphan: false,
+      config: { name: options.name, net: options.net ?? [] },
+    });
+    const supervisor = started.child!;
+    const lifeline = supervisor.stdio[4] as Duplex;
+    // A lifeline that breaks tells no more than the exit that follows it.
+    lifeline.on("error", () => {});
+    const ended = once(supervisor, "exit").then(() => undefined);
+    let holder: ChildProcess | undefined;
+    try {
+      holder = spawnGuest(
+        started.session,
+        newView({
+          supervisorPid: started.pid,
+          hostName: options.hostName ?? options.name,
+          mounts,
+          network: (options.net ?? []).length > 0,
+        }),
+        undefined,
+        { stdio: ["ignore", "ignore", "inherit"], cwd: "/" },
+      );
+      holder.unref();
+      await readyReport(options.name, lifeline, ended, holder);
+      return new View(options.name, supervisor, lifeline, holder.pid!, ended);
+    } catch (error) {
+      // It may wait for a supervisor that has ended.
+      holder?.kill("SIGKILL");
+      lifeline.destroy();
+      await ended;
+      forgetView(options.name);
+      throw error;
+    }
+  }
+
+  /**
+   * Runs a program in the view, as child_process.spawn does: its streams, signals and exit are the
+   * child's. A program that cannot be run says so on standard error and exits with 126 or 127.
+   */
+  spawn(argv: readonly string[], options: SpawnOptions = {}): ChildProcess {
+    const session = connectSession(sessionSocketPath(this.name));
+    return spawnGuest(session, { view: { pid: this.#holderPid } }, argv, {
+      stdio: options.stdio ?? "pipe",
+      ...(options.env === undefined ? {} : { env: options.env }),
+      ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    });
+  }
+
+  /** Runs a program to its end and collects what it wrote. */
+  async run(argv: readonly string[], options: RunOptions = {}): Promise<RunResult> {
+    const child = this.spawn(argv, { ...options, stdio: "pipe" });
+    const output = { stdout: "", stderr: "" };
+    for (const name of ["stdout", "stderr"] as const) {
+      child[name]!.setEncoding("utf8");
+      child[name]!.on("data", (chunk: string) => {
+        output[name] += chunk;
+      });
+    }
+    child.stdin!.on("error", () => {}); // a program need not read its input
+    child.stdin!.end(options.input);
+    const limit =
+      options.timeoutMs === undefined
+        ? undefined
+        : setTimeout(() => child.kill("SIGKILL"), options.timeoutMs);
+    const [code, signal] = (await once(child, "close")) as [number | null, NodeJS.Signals | null];
+    clearTimeout(limit);
+    return { code, signal, ...output };
+  }
+
+  /**
+   * Kills every process of the view and ends its supervisor, also when that is dead; idempotent.
+   */
+  async close(): Promise<void> {
+    this.#lifeline.destroy();
+    const limit = setTimeout(() => this.#supervisor.kill("SIGKILL"), CLOSE_TIMEOUT_MS);
+    await this.ended;
+    clearTimeout(limit);
+    killViewProcesses(this.#userNamespace);
+    forgetView(this.name);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
+
+/** Waits until the supervisor reports the first guest, or says why there is none. */
+async function readyReport(
+  name: string,
+  lifeline: Duplex,
+  ended: Promise<void>,
+  holder: ChildProcess,
+): Promise<void> {
+  const failed = (message: string): V2Error =>
+    new V2Error("VIEW_START", `view '${name}': ${message}`, { exitCode: EXIT.unavailable });
+  let reason: string | undefined;
+  let text = "";
+  const report = new Promise<void>((resolve, reject) => {
+    lifeline.on("data", (chunk: Buffer) => {
+      text += chunk.toString("utf8");
+      for (let end = text.indexOf("\n"); end !== -1; end = text.indexOf("\n")) {
+        const message = JSON.parse(text.slice(0, end)) as SupervisorReport;
+        text = text.slice(end + 1);
+        if (message.kind === "ready") resolve();
+        else reason = message.message;
+      }
+    });
+    void ended.then(() => reject(failed(reason ?? "its supervisor ended at the start")));
+    holder.once("exit", () => reject(failed(reason ?? "it cannot be made (see above)")));
+  });
+  await report;
+  holder.removeAllListeners("exit");
+}

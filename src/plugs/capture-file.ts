@@ -1,0 +1,184 @@
+/**
+ * Writes what captures see as pcapng, to a file or to a FIFO. A FIFO has a reader or not: without
+ * one frames are thrown away, each new reader gets a capture from its beginning. Runs on the event
+ * loop of a thread that carries no frames.
+ */
+import { close, closeSync, constants, openSync, statSync, write } from "node:fs";
+import { promisify } from "node:util";
+import { V2Error } from "../base/index.ts";
+import { PcapngWriter } from "../wire/index.ts";
+import { type CaptureRecord, CaptureRing } from "./capture-ring.ts";
+
+/** How often the ring is looked at. */
+const ROUND_MS = 10;
+/** How long a slow reader of a FIFO is waited for at the end. */
+const LAST_MS = 2000;
+/** Octets written at once at most; the ring holds the rest. */
+const CHUNK_OCTETS = 1 << 20;
+
+const writeAt = promisify(write);
+
+export interface CaptureFileOptions {
+  /** Whether a frame is written; all are when it is left out. */
+  readonly accept?: (record: CaptureRecord) => boolean;
+  /** Name of a port's interface in the capture ("port N"). */
+  readonly nameOf?: (port: number) => string;
+  /** Told when nothing more can be written: the reader of a FIFO has gone, the disk is full. */
+  readonly onReaderGone?: () => void;
+}
+
+/** A capture being written; `ring` is what the carrying thread fills. */
+export class CaptureFile {
+  readonly ring = new CaptureRing();
+  /** Frames written, and frames thrown away because nobody read the FIFO. */
+  written = 0;
+  unread = 0;
+  /** A path, or a descriptor that is open already. */
+  readonly #target: string | number;
+  readonly #options: CaptureFileOptions;
+  readonly #isFifo: boolean;
+  #fd = -1;
+  #writer: PcapngWriter | undefined;
+  /** By port: the interface in the capture. */
+  #interfaces = new Map<number, number>();
+  /** Blocks not yet given to write(2). */
+  #blocks: Uint8Array[] = [];
+  #blockOctets = 0;
+  #isClosing = false;
+  readonly #done: Promise<void>;
+
+  /**
+   * @param target path of a file or FIFO, or a descriptor to write to, which it then owns.
+   * @throws V2Error when the file cannot be written.
+   */
+  constructor(target: string | number, options: CaptureFileOptions = {}) {
+    this.#target = target;
+    this.#options = options;
+    this.#isFifo =
+      typeof target === "string" && statSync(target, { throwIfNoEntry: false })?.isFIFO() === true;
+    if (!this.#isFifo) this.#open("w");
+    this.#done = this.#run();
+  }
+
+  /** Writes what was seen until now, and how much was dropped; idempotent. */
+  async close(): Promise<void> {
+    this.#isClosing = true;
+    await this.#done;
+  }
+
+  async #run(): Promise<void> {
+    for (;;) {
+      const isLast = this.#isClosing;
+      if (this.#fd === -1) this.#awaitReader();
+      this.#drain();
+      if (isLast) this.#summarize();
+      if (this.#blocks.length > 0) await this.#flush(isLast);
+      if (isLast) break;
+      if (this.#blockOctets < CHUNK_OCTETS) {
+        await new Promise((resolve) => setTimeout(resolve, ROUND_MS));
+      }
+    }
+    if (this.#fd !== -1) closeSync(this.#fd);
+  }
+
+  /** Opens a FIFO if somebody reads it; what came before is not for them. */
+  #awaitReader(): void {
+    if (!this.#isFifo) {
+      this.#forget();
+      return;
+    }
+    try {
+      this.#open(constants.O_WRONLY | constants.O_NONBLOCK);
+    } catch (error) {
+      if (!(error instanceof V2Error)) throw error;
+      this.#forget();
+    }
+  }
+
+  #forget(): void {
+    while (this.ring.take() !== undefined) this.unread++;
+  }
+
+  #open(flags: string | number): void {
+    try {
+      const target = this.#target;
+      this.#fd = typeof target === "number" ? target : openSync(target, flags, 0o600);
+    } catch (cause) {
+      const { code = "EIO", message } = cause as NodeJS.ErrnoException;
+      throw new V2Error(code, `capture '${this.#target}': ${message}`, { cause });
+    }
+    this.#interfaces = new Map();
+    this.#blocks = [];
+    this.#blockOctets = 0;
+    this.#writer = new PcapngWriter(
+      (block) => {
+        this.#blocks.push(block.slice());
+        this.#blockOctets += block.length;
+      },
+      { application: "Virtual Square" },
+    );
+  }
+
+  /** Turns frames of the ring into blocks, a chunk at most. */
+  #drain(): void {
+    if (this.#fd === -1) return;
+    while (this.#blockOctets < CHUNK_OCTETS || this.#isClosing) {
+      const record = this.ring.take();
+      if (record === undefined) return;
+      if (this.#options.accept?.(record) !== false) this.#writeRecord(record);
+    }
+  }
+
+  #writeRecord({ port, direction, timeMs, octets }: CaptureRecord): void {
+    let interfaceId = this.#interfaces.get(port);
+    if (interfaceId === undefined) {
+      interfaceId = this.#writer!.addInterface({
+        name: this.#options.nameOf?.(port) ?? `port ${port}`,
+      });
+      this.#interfaces.set(port, interfaceId);
+    }
+    const timeNs = BigInt(Math.round(timeMs * 1000)) * 1000n;
+    this.#writer!.writeFrame({ interfaceId, timeNs, octets, direction });
+    this.written++;
+  }
+
+  #summarize(): void {
+    const [interfaceId] = this.#interfaces.values();
+    if (this.#fd === -1 || interfaceId === undefined) return;
+    this.#writer!.writeStatistics({
+      interfaceId,
+      timeNs: BigInt(Date.now()) * 1_000_000n,
+      received: BigInt(this.written + this.ring.dropped),
+      dropped: BigInt(this.ring.dropped),
+    });
+  }
+
+  /** Writes the blocks; a reader that is slow gets the rest in the next round, or at the end. */
+  async #flush(isLast: boolean): Promise<void> {
+    let octets = Buffer.concat(this.#blocks);
+    const lastMs = performance.now() + (isLast ? LAST_MS : 0);
+    while (octets.length > 0) {
+      try {
+        const { bytesWritten } = await writeAt(this.#fd, octets);
+        octets = octets.subarray(bytesWritten);
+      } catch (error) {
+        const { code } = error as NodeJS.ErrnoException;
+        if (code !== "EAGAIN") {
+          // The reader left, or the disk is full: a FIFO waits for the next reader.
+          this.#lose();
+          octets = Buffer.alloc(0);
+        } else if (performance.now() >= lastMs) break;
+        else await new Promise((resolve) => setTimeout(resolve, ROUND_MS));
+      }
+    }
+    this.#blocks = octets.length > 0 && !isLast ? [octets] : [];
+    this.#blockOctets = this.#blocks.length > 0 ? octets.length : 0;
+  }
+
+  #lose(): void {
+    close(this.#fd, () => undefined);
+    this.#fd = -1;
+    this.#writer = undefined;
+    this.#options.onReaderGone?.();
+  }
+}

@@ -1,0 +1,25 @@
+/** The door of the cables: ends, switch, pumps. */
+export { CaptureEnd, type CaptureTap } from "./capture.ts";
+export { CaptureFile } from "./capture-file.ts";
+export { captureCable, type CaptureOptions, type CaptureResult } from "./capture-cable.ts";
+export { type CaptureRecord, CaptureRing } from "./capture-ring.ts";
+export * from "./character-end.ts";
+export * from "./cmd-end.ts";
+export * from "./console-server.ts";
+export * from "./datagram-end.ts";
+export * from "./end-source.ts";
+export * from "./end.ts";
+export * from "./management-client.ts";
+export * from "./mem-end.ts";
+export * from "./namespace-cable.ts";
+export * from "./null-end.ts";
+export * from "./packet.ts";
+export * from "./registry.ts";
+export * from "./running-switches.ts";
+export * from "./stream-end.ts";
+export * from "./tap.ts";
+export * from "./vde-end.ts";
+export * from "./vde-server.ts";
+export type { EndpointCounters, SwitchCounters } from "./switch-counters.ts";
+export type { PumpCounters, PumpSide } from "./pump.ts";
+export { type PumpOptions, type PumpResult, PumpThread } from "./pump-thread.ts";

@@ -1,0 +1,480 @@
+/**
+ * The packet path of a switch: waits for any cable, reads a batch, asks the switch (vde/switch.ts),
+ * appends each frame's slot to the queues of its targets, writes each queue with one call.
+ *
+ * Backpressure instead of loss: frames for a cable that takes no more wait, and the cable they came
+ * from is not read until they left. Three rules keep one bad receiver from harming others: a flood
+ * never waits, a wait has a deadline (then the cable is stuck and drops until it is writable
+ * again), and every queue is bounded. Runs on a thread of its own that may block; nothing is
+ * allocated per frame.
+ */
+import { FramePool } from "../base/index.ts";
+import { Epoll, READY } from "../sys/index.ts";
+import { copyTagged, DROP, FLOOD, LEAVES, PORTS_MAX, type Switch, tagFrame } from "../vde/index.ts";
+import { DatagramBatches } from "./datagram-end.ts";
+import { BATCH_FRAMES, type CableEnd, END_CLOSED } from "./end.ts";
+import { unwatchEndpoint, watchEndpoint, watchInput, watchRoom } from "./endpoint-watch.ts";
+import { countersOf, type DataplaneTuning, type SwitchCounters } from "./switch-counters.ts";
+import { Segmenter, SegmentingEnd } from "./segmenting-end.ts";
+import { StormControl } from "./storm-control.ts";
+import type { DataplaneOptions } from "./switch-dataplane-options.ts";
+import { FLOOD_QUEUE_FRAMES, QUEUE_FRAMES, SwitchEndpoint } from "./switch-endpoint.ts";
+
+/**
+ * Slots of all queues together: a batch and a half for each port may wait. A slot costs 66 KiB of
+ * address space but only the memory it used.
+ */
+const POOL_FRAMES_BASE = 1024;
+const POOL_FRAMES_PER_PORT = 96;
+const POOL_FRAMES_MAX = 8192;
+/** Kept free for reading, whatever the queues hold. */
+const RESERVED_FRAMES = 2 * BATCH_FRAMES;
+/**
+ * How long a full cable may make its sources wait without progress: a reader in good standing may
+ * be kept off the processor of a busy machine for some time slices; one that was stuck a moment ago
+ * is not waited for like that again.
+ */
+export const PATIENCE_MS = 100;
+export const STUCK_MS = 20;
+const STANDING_LOST_MS = 2000;
+/** Progress enough to start the wait anew: this many frames, or octets. */
+const PROGRESS_FRAMES = 32;
+const PROGRESS_OCTETS = 256 * 1024;
+/** How often expired stations are swept out; look-ups ignore them in between. */
+const AGEING_MS = 2000;
+/** Batches read from a cable that is pulled: more than a socket's buffer holds. */
+const LAST_BATCHES = 64;
+const WAKE_TOKEN = -1;
+const VLAN_MASK = 0xfff;
+
+/** The cables of one switch and the loop that serves them; used by one thread. */
+export class SwitchDataplane {
+  readonly pool: FramePool;
+  /** Shared by all ends made for this thread. */
+  readonly batches: DatagramBatches;
+  readonly #segmenter: Segmenter;
+  readonly #options: DataplaneOptions;
+  readonly #switch: Switch;
+  readonly #epoll = new Epoll();
+  readonly #storms = new StormControl(this.#epoll);
+  readonly #endpoints = new Map<number, SwitchEndpoint>();
+  /** By port number: its cables; all of them get what is sent to the port. */
+  readonly #ports: SwitchEndpoint[][];
+  /** All cables, for floods. */
+  #all: SwitchEndpoint[] = [];
+  readonly #spare = new Int32Array(BATCH_FRAMES);
+  readonly #targets = new Int32Array(BATCH_FRAMES);
+  /** Tags of the frames of a batch, when VLANs are in use. */
+  readonly #controls = new Int32Array(BATCH_FRAMES);
+  readonly #dirty: SwitchEndpoint[] = [];
+  readonly #congested: SwitchEndpoint[] = [];
+  #isStopped = false;
+  #nextAgeingMs: number;
+  #ageingMs = AGEING_MS;
+
+  constructor(options: DataplaneOptions) {
+    this.#options = options;
+    this.#switch = options.switch;
+    this.pool = new FramePool(
+      Math.min(POOL_FRAMES_MAX, POOL_FRAMES_BASE + POOL_FRAMES_PER_PORT * options.switch.ports),
+    );
+    this.batches = new DatagramBatches(this.pool);
+    this.#segmenter = new Segmenter(this.pool, RESERVED_FRAMES);
+    this.#ports = Array.from({ length: PORTS_MAX + 1 }, () => []);
+    for (let i = 0; i < BATCH_FRAMES; i++) this.#spare[i] = this.pool.take();
+    this.#epoll.add(options.bell.fd, WAKE_TOKEN, READY.readable);
+    this.#nextAgeingMs = options.clockMs() + AGEING_MS;
+    options.switch.outlet = {
+      send: (port, frame) => this.#sendOwn(port, frame),
+      event: (event) => options.onFstpEvent?.(event),
+    };
+  }
+
+  /** Plugs an end into a port. @param id unique among the cables of this switch, not negative. */
+  add(id: number, port: number, plain: CableEnd): void {
+    const end = plain.offload === true ? plain : new SegmentingEnd(plain, this.#segmenter);
+    const endpoint = new SwitchEndpoint(id, port, end);
+    this.#endpoints.set(id, endpoint);
+    this.#ports[port]!.push(endpoint);
+    this.#all = [...this.#endpoints.values()];
+    watchEndpoint(this.#epoll, endpoint);
+    if (this.#ports[port]!.length === 1) this.#switch.portUp(port, this.#options.clockMs());
+  }
+
+  /** Seconds between two sweeps of the table, and whether stations are told of. */
+  tune(tuning: DataplaneTuning): void {
+    const { ageingMs, watchesStations, queue } = tuning;
+    if (ageingMs !== undefined) {
+      this.#ageingMs = ageingMs;
+      this.#nextAgeingMs = Math.min(this.#nextAgeingMs, this.#options.clockMs() + ageingMs);
+    }
+    if (watchesStations !== undefined) {
+      this.#switch.table.onChange = watchesStations ? this.#options.onStation : undefined;
+    }
+    const endpoint = queue === undefined ? undefined : this.#endpoints.get(queue.id);
+    if (endpoint !== undefined) endpoint.queueFrames = Math.min(queue!.frames, QUEUE_FRAMES);
+  }
+
+  /**
+   * Pulls a cable: closes its end, drops what waited for it, forgets its stations if it was the
+   * last.
+   */
+  remove(id: number): void {
+    const endpoint = this.#endpoints.get(id);
+    if (endpoint === undefined) return;
+    this.#readLast(endpoint);
+    this.#detach(endpoint);
+    this.#endpoints.delete(id);
+    const cables = this.#ports[endpoint.port]!;
+    cables.splice(cables.indexOf(endpoint), 1);
+    this.#all = [...this.#endpoints.values()];
+    for (const other of this.#all) {
+      const at = other.waiters.indexOf(endpoint);
+      if (at >= 0) other.waiters.splice(at, 1);
+    }
+    if (cables.length === 0) this.#switch.portDown(endpoint.port, this.#options.clockMs());
+    endpoint.end.close();
+  }
+
+  /** Carries frames until `stop`; blocks the thread. */
+  run(): void {
+    while (!this.#isStopped) this.step(this.#patienceMs());
+  }
+
+  /** How long a round may wait: for the next sweep, or what the spanning tree has to do. */
+  #patienceMs(): number {
+    const patienceMs = Math.min(AGEING_MS, this.#ageingMs);
+    const { fstp } = this.#switch;
+    if (fstp === undefined || !fstp.isOn) return patienceMs;
+    return Math.max(0, Math.min(patienceMs, Math.ceil(fstp.nextMs - this.#options.clockMs())));
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+  }
+
+  /** Pulls every cable and frees the descriptors of the data plane. */
+  close(): void {
+    for (const id of this.#endpoints.keys()) this.remove(id);
+    this.#epoll.close();
+  }
+
+  /** One round: waits at most `timeoutMs`, then moves what is there. */
+  step(timeoutMs: number): void {
+    const isStormy = this.#storms.isActive;
+    const patienceMs = isStormy ? 1 : this.#congested.length > 0 ? STUCK_MS : timeoutMs;
+    const events = this.#epoll.wait(Math.min(patienceMs, timeoutMs));
+    const nowMs = this.#options.clockMs();
+    if (isStormy) this.#storms.wake(nowMs);
+    // First: after a long sleep no frame may pass by what was true before it.
+    this.#switch.fstp?.poll(nowMs);
+    let isWoken = false;
+    for (let event = 0; event < events; event++) {
+      const token = this.#epoll.token(event);
+      if (token === WAKE_TOKEN) {
+        isWoken = true;
+        continue;
+      }
+      const endpoint = this.#endpoints.get(token)!;
+      const ready = this.#epoll.ready(event);
+      if ((ready & READY.writable) !== 0) this.#writable(endpoint, nowMs);
+      if ((ready & ~READY.writable) !== 0) this.#read(endpoint, nowMs);
+    }
+    if (this.#congested.length > 0) this.#checkDeadlines(nowMs);
+    if (nowMs >= this.#nextAgeingMs) {
+      this.#switch.table.age(nowMs);
+      this.#nextAgeingMs = nowMs + this.#ageingMs;
+    }
+    if (isWoken) {
+      this.#options.bell.silence();
+      this.#options.onWake();
+    }
+    if (this.#dirty.length > 0) this.#flushDirty(nowMs);
+  }
+
+  counters(): SwitchCounters {
+    return countersOf(this.#switch, this.#all, this.batches.truncated, this.#segmenter);
+  }
+
+  #read(source: SwitchEndpoint, nowMs: number): void {
+    if (source.isClosed) return;
+    const { pool } = this;
+    const spare = this.#spare;
+    const targets = this.#targets;
+    const received = source.end.receive(pool, spare, BATCH_FRAMES);
+    if (received === 0) return;
+    if (received === END_CLOSED) {
+      this.#closed(source);
+      return;
+    }
+    source.framesIn += received;
+    for (let i = 0; i < received; i++) source.octetsIn += pool.length[spare[i]!]!;
+    this.#switch.decideBatch(pool, spare, received, source.port, nowMs, targets, this.#controls);
+    const usesVlans = this.#switch.usesVlans;
+    let floods = 0;
+    for (let i = 0; i < received; i++) {
+      const target = targets[i]!;
+      if (target === FLOOD) floods++;
+      const slot = spare[i]!;
+      if (usesVlans && target !== DROP) {
+        this.#spreadVlan(slot, target, source.port, this.#controls[i]!);
+      } else if (target >= 0) this.#forward(slot, target);
+      else if (target === FLOOD) this.#flood(slot, source.port);
+      else if (target === DROP) pool.release(slot);
+    }
+    this.#flushDirty(nowMs, source);
+    if (!this.#switch.isHub) this.#storms.account(source, floods, received - floods, nowMs);
+    for (let i = 0; i < received; i++) spare[i] = pool.take();
+  }
+
+  /** Writes what was queued; `source` waits for cables that took no more of its frames. */
+  #flushDirty(nowMs: number, source?: SwitchEndpoint): void {
+    for (let i = 0; i < this.#dirty.length; i++) {
+      const target = this.#dirty[i]!;
+      target.isDirty = false;
+      if (!target.isCongested && !target.isClosed) this.#flush(target, nowMs);
+      if (source !== undefined && target.isOwed && target.isCongested) this.#pause(source, target);
+      target.isOwed = false;
+    }
+    this.#dirty.length = 0;
+  }
+
+  /**
+   * Queues a frame of the switch's own for a port. Floods leave room in each queue, so that a storm
+   * does not keep out the BPDUs that end it.
+   */
+  #sendOwn(port: number, frame: Uint8Array): void {
+    const slot = this.pool.take();
+    if (slot < 0) return;
+    this.pool.octets.set(frame, this.pool.start[slot]);
+    this.pool.length[slot] = frame.length;
+    for (const target of this.#ports[port]!) {
+      if (target.isStuck || target.isClosed) target.droppedStuck++;
+      else if (target.queued === QUEUE_FRAMES) target.droppedFull++;
+      else {
+        this.pool.retain(slot);
+        target.push(slot);
+        this.#markDirty(target);
+      }
+    }
+    this.pool.release(slot);
+  }
+
+  /**
+   * A station that sends and leaves at once is heard to its last frame, if nobody makes it wait.
+   */
+  #readLast(source: SwitchEndpoint): void {
+    const nowMs = this.#options.clockMs();
+    for (let batch = 0; batch < LAST_BATCHES && source.blockedBy === 0; batch++) {
+      const before = source.framesIn;
+      this.#read(source, nowMs);
+      if (source.framesIn === before) return;
+    }
+  }
+
+  /** Hands a slot to the cables of one port; the reader's reference goes with it. */
+  #forward(slot: number, port: number): void {
+    const cables = this.#ports[port]!;
+    for (let i = 0; i < cables.length; i++) {
+      const target = cables[i]!;
+      if (target.isStuck || target.isClosed) {
+        target.droppedStuck++;
+        continue;
+      }
+      if (target.queued >= target.queueFrames || this.pool.freeCount < RESERVED_FRAMES) {
+        target.droppedFull++;
+        target.isOwed = true;
+        this.#markDirty(target);
+        continue;
+      }
+      this.pool.retain(slot);
+      target.push(slot);
+      target.isOwed = true;
+      this.#markDirty(target);
+    }
+    this.pool.release(slot);
+  }
+
+  /** Hands an untagged frame of a VLAN on as its target ports want it: with a tag or without. */
+  #spreadVlan(slot: number, target: number, fromPort: number, control: number): void {
+    const { pool } = this;
+    const { vlans } = this.#switch;
+    const vlan = control & VLAN_MASK;
+    if (target >= 0) {
+      const leaves = vlans.leaves(vlan, target);
+      if (leaves === LEAVES.tagged) tagFrame(pool, slot, control);
+      if (leaves !== LEAVES.not) this.#forward(slot, target);
+      else {
+        this.#switch.drops.vlan++;
+        pool.release(slot);
+      }
+      return;
+    }
+    // Tagged ports get a copy: the frame itself is shared by the others.
+    if (vlans.hasTagged(vlan)) {
+      const copy = pool.freeCount > RESERVED_FRAMES ? copyTagged(pool, slot, control) : -1;
+      if (copy >= 0) this.#flood(copy, fromPort, vlan, LEAVES.tagged);
+      else this.#switch.drops.vlan++;
+    }
+    this.#flood(slot, fromPort, vlan, LEAVES.untagged);
+  }
+
+  /**
+   * Hands a slot to every cable of other ports; nobody waits for these.
+   * @param vlan only to ports that this VLAN leaves as `leaves` says; -1: to all.
+   */
+  #flood(slot: number, fromPort: number, vlan = -1, leaves: number = LEAVES.untagged): void {
+    const all = this.#all;
+    const { isHub, vlans } = this.#switch;
+    for (let i = 0; i < all.length; i++) {
+      const target = all[i]!;
+      if (target.port === fromPort || (isHub && target.port === 0) || target.isClosed) continue;
+      if (vlan >= 0 && vlans.leaves(vlan, target.port) !== leaves) continue;
+      if (target.isStuck) {
+        target.droppedStuck++;
+        continue;
+      }
+      if (
+        target.queued >= Math.min(target.queueFrames, FLOOD_QUEUE_FRAMES) ||
+        this.pool.freeCount < RESERVED_FRAMES
+      ) {
+        target.droppedFull++;
+        continue;
+      }
+      this.pool.retain(slot);
+      target.push(slot);
+      this.#markDirty(target);
+    }
+    this.pool.release(slot);
+  }
+
+  #markDirty(target: SwitchEndpoint): void {
+    if (target.isDirty) return;
+    target.isDirty = true;
+    this.#dirty.push(target);
+  }
+
+  /** Writes a queue as far as it goes; afterwards it is empty, or the cable congested or closed. */
+  #flush(target: SwitchEndpoint, nowMs: number): void {
+    const { end, ring } = target;
+    while (target.queued > 0) {
+      const run = Math.min(target.queued, QUEUE_FRAMES - target.head, BATCH_FRAMES);
+      const sent = end.send(this.pool, ring, target.head, run);
+      if (sent === END_CLOSED) {
+        this.#closed(target);
+        return;
+      }
+      if (sent === 0) break;
+      this.#left(target, sent);
+    }
+    const isFull = target.queued > 0 || end.hasBacklog === true;
+    if (isFull && !target.isCongested) {
+      target.isCongested = true;
+      this.#congested.push(target);
+      target.startDeadline(nowMs);
+      watchRoom(this.#epoll, target, true);
+    } else if (!isFull && target.isCongested) {
+      this.#relieve(target);
+    }
+  }
+
+  /** Counts and frees the first `sent` frames of a queue. */
+  #left(target: SwitchEndpoint, sent: number): void {
+    const { ring } = target;
+    const { length } = this.pool;
+    let octets = 0;
+    for (let i = 0; i < sent; i++) {
+      const slot = ring[target.head + i]!;
+      octets += length[slot]!;
+      this.pool.release(slot);
+    }
+    target.head = (target.head + sent) & (QUEUE_FRAMES - 1);
+    target.queued -= sent;
+    target.framesOut += sent;
+    target.octetsOut += octets;
+    target.progressFrames += sent;
+    target.progressOctets += octets;
+  }
+
+  #writable(target: SwitchEndpoint, nowMs: number): void {
+    if (target.isClosed) return;
+    if (target.isStuck) {
+      target.isStuck = false;
+      watchRoom(this.#epoll, target, false);
+    }
+    // A stream keeps the rest of a frame; an empty send pushes it out.
+    if (target.end.hasBacklog === true && target.queued === 0) {
+      if (target.end.send(this.pool, target.ring, 0, 0) === END_CLOSED) {
+        this.#closed(target);
+        return;
+      }
+    }
+    if (target.isCongested) this.#flush(target, nowMs);
+  }
+
+  /** The source is read no more until what it gave to `target` has left. */
+  #pause(source: SwitchEndpoint, target: SwitchEndpoint): void {
+    if (target.waiters.includes(source)) return;
+    target.waiters.push(source);
+    source.timesPaused++;
+    if (source.blockedBy++ === 0) watchInput(this.#epoll, source, false);
+  }
+
+  /** A cable is no longer full, or no longer waited for: its sources go on. */
+  #relieve(target: SwitchEndpoint): void {
+    target.isCongested = false;
+    this.#congested.splice(this.#congested.indexOf(target), 1);
+    if (!target.isClosed && !target.isStuck) watchRoom(this.#epoll, target, false);
+    for (let i = 0; i < target.waiters.length; i++) {
+      const source = target.waiters[i]!;
+      if (--source.blockedBy === 0) watchInput(this.#epoll, source, true);
+    }
+    target.waiters.length = 0;
+  }
+
+  #checkDeadlines(nowMs: number): void {
+    for (let i = this.#congested.length - 1; i >= 0; i--) {
+      const target = this.#congested[i]!;
+      const isDoubtful = nowMs - target.stuckAtMs < STANDING_LOST_MS;
+      if (nowMs - target.progressMs < STUCK_MS) continue;
+      // A socket says "writable" only when most of its buffer is free; some room may be there
+      // before.
+      this.#flush(target, nowMs);
+      if (!target.isCongested) continue;
+      if (target.progressFrames >= PROGRESS_FRAMES || target.progressOctets >= PROGRESS_OCTETS) {
+        target.startDeadline(nowMs);
+      } else if (isDoubtful || nowMs - target.progressMs >= PATIENCE_MS) {
+        this.#giveUp(target, nowMs);
+      }
+    }
+  }
+
+  /**
+   * The deadline passed: what waits is dropped, and so is what follows, until the cable is
+   * writable.
+   */
+  #giveUp(target: SwitchEndpoint, nowMs: number): void {
+    target.isStuck = true;
+    target.stuckAtMs = nowMs;
+    target.timesStuck++;
+    target.droppedStuck += target.queued;
+    target.dropQueue(this.pool);
+    this.#relieve(target);
+  }
+
+  /** The end says that its peer is gone. */
+  #closed(endpoint: SwitchEndpoint): void {
+    if (endpoint.isClosed) return;
+    this.#detach(endpoint);
+    this.#options.onEndClosed(endpoint.id);
+  }
+
+  /** Takes an endpoint out of the path: no events, no queue, nobody waits for it. */
+  #detach(endpoint: SwitchEndpoint): void {
+    if (endpoint.isClosed) return;
+    endpoint.isClosed = true;
+    endpoint.dropQueue(this.pool);
+    if (endpoint.isCongested) this.#relieve(endpoint);
+    unwatchEndpoint(this.#epoll, endpoint);
+  }
+}
