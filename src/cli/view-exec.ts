@@ -1,0 +1,29 @@
+/** `v2 view exec NAME -- CMD…`: enters a running view by name. */
+import { V2Error, EXIT } from "../base/index.ts";
+import { becomeGuest, findView, listViews, sessionSocketPath } from "../engine/index.ts";
+import { connectSession } from "../sys/index.ts";
+import type { Invocation } from "./command.ts";
+
+/** Never returns on success: this process becomes the command. */
+export async function run(invocation: Invocation): Promise<number> {
+  const [name, ...after] = [...invocation.words, ...invocation.rest];
+  const argv = after[0] === "--" ? after.slice(1) : after;
+  if (name === undefined) {
+    throw new V2Error("VIEW_NAME", "which view?", {
+      remedy: "'v2 view list' shows the running ones",
+      exitCode: EXIT.usage,
+    });
+  }
+  const view = findView(name);
+  if (view === undefined) {
+    const running = listViews().map((known) => known.name);
+    throw new V2Error("NO_VIEW", `no view named '${name}' is running`, {
+      remedy:
+        running.length === 0 ? "start one: v2 view --name N" : `running: ${running.join(", ")}`,
+      exitCode: EXIT.notFound,
+    });
+  }
+  const session = connectSession(sessionSocketPath(name));
+  const command = argv.length > 0 ? argv : [process.env["SHELL"] ?? "/bin/sh"];
+  becomeGuest(session, { view: { pid: view.pid } }, command);
+}
