@@ -1,0 +1,94 @@
+/**
+ * What a view costs a build: `make` of a C project (c-project.ts) bare, in a view of ours, and in
+ * bubblewrap with the whole file system bound, in turns. The time is that of the whole command
+ * line, start of the view included. Nothing is mounted and nothing is trapped but what a view
+ * always traps: the case is called `idle`.
+ *
+ * Needs make, cc and bwrap.
+ */
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { writeCProject } from "./c-project.ts";
+import { costFigure, type Figure } from "./figure.ts";
+
+const V2 = fileURLToPath(new URL("../src/cli/main.js", import.meta.url));
+
+/** The competitors: what stands in front of `make`. */
+const PREFIX: { readonly [name: string]: readonly string[] } = {
+  bare: [],
+  ours: [V2, "view", "--"],
+  bwrap: ["bwrap", "--dev-bind", "/", "/", "--"],
+};
+
+/** Runs a command line to its end; throws with its output when it fails. */
+function mustRun(words: readonly string[], folder: string): void {
+  const [program, ...rest] = words;
+  const result = spawnSync(program!, rest, { cwd: folder, encoding: "utf8", timeout: 300_000 });
+  if (result.status === 0) return;
+  const why = result.error?.message ?? `exit ${result.status}\n${result.stdout}${result.stderr}`;
+  throw new Error(`${words.join(" ")}: ${why}`);
+}
+
+/** Ticks of /proc (USER_HZ): 100 a second on every Linux. */
+const TICKS_PER_SECOND = 100;
+
+/** Processor time of all children that have ended, in seconds (proc(5): cutime, cstime). */
+function childrenSeconds(): number {
+  const stat = readFileSync("/proc/self/stat", "utf8");
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return (Number(fields[13]) + Number(fields[14])) / TICKS_PER_SECOND;
+}
+
+interface Cost {
+  readonly elapsed: number;
+  /** User and system time of the build; far steadier than `elapsed` on a machine in use. */
+  readonly processor: number;
+}
+
+/** Seconds of one build from clean. */
+function build(prefix: readonly string[], folder: string): Cost {
+  mustRun(["make", "-s", "clean"], folder);
+  const before = childrenSeconds();
+  const start = process.hrtime.bigint();
+  mustRun([...prefix, "make", "-s", "-j2"], folder);
+  const elapsed = Number(process.hrtime.bigint() - start) / 1e9;
+  return { elapsed, processor: childrenSeconds() - before };
+}
+
+/** Builds in turns; the first round, which warms the page cache, is not counted. */
+export async function run(options: { readonly runs: number }): Promise<readonly Figure[]> {
+  const folder = mkdtempSync(join(tmpdir(), "v2-bench-"));
+  const names = Object.keys(PREFIX);
+  const costs: { [name: string]: Cost[] } = { bare: [], ours: [], bwrap: [] };
+  try {
+    const { sources } = writeCProject(folder);
+    process.stderr.write(`${sources} sources, ${options.runs} rounds of ${names.join(", ")}\n`);
+    for (let round = -1; round < options.runs; round++) {
+      // Another one begins each round, so that none always follows the same one.
+      const first = (round + names.length) % names.length;
+      for (const name of [...names.slice(first), ...names.slice(0, first)]) {
+        const cost = build(PREFIX[name]!, folder);
+        if (round >= 0) costs[name]!.push(cost);
+      }
+      const last = names.map(
+        (name) => `${name} ${costs[name]!.at(-1)?.elapsed.toFixed(2) ?? "-"} s`,
+      );
+      process.stderr.write(`round ${round + 1}: ${last.join(", ")}\n`);
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+  const name = { bench: "view-build", case: "idle" };
+  const of = (key: keyof Cost, who: string) => costs[who]!.map((cost) => cost[key]);
+  const against = (metric: string, key: keyof Cost, peerName: string) =>
+    costFigure({ ...name, metric, peerName }, of(key, "ours"), of(key, peerName));
+  return [
+    against("elapsed", "elapsed", "bare"),
+    against("elapsed-bwrap", "elapsed", "bwrap"),
+    against("processor-time", "processor", "bare"),
+    against("processor-time-bwrap", "processor", "bwrap"),
+  ];
+}

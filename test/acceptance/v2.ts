@@ -1,0 +1,87 @@
+/** Running the built `v2` from tests, as a user would. */
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+/** The program, for `node V2 …`. */
+export const V2: string = fileURLToPath(new URL("../../src/cli/main.js", import.meta.url));
+
+export interface Outcome {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface RunSettings {
+  readonly input?: string;
+  readonly env?: NodeJS.ProcessEnv;
+  readonly cwd?: string;
+  readonly timeoutMs?: number;
+}
+
+/** Runs any program to its end; killed after `timeoutMs` (60 s). */
+export async function runProgram(
+  argv: readonly string[],
+  settings: RunSettings = {},
+): Promise<Outcome> {
+  const [file, ...rest] = argv;
+  const child = spawn(file!, rest, {
+    stdio: "pipe",
+    cwd: settings.cwd,
+    env: settings.env ?? process.env,
+  });
+  const output = { stdout: "", stderr: "" };
+  for (const name of ["stdout", "stderr"] as const) {
+    child[name].setEncoding("utf8").on("data", (chunk: string) => {
+      output[name] += chunk;
+    });
+  }
+  child.stdin.on("error", () => {});
+  child.stdin.end(settings.input ?? "");
+  const limit = setTimeout(() => child.kill("SIGKILL"), settings.timeoutMs ?? 60_000);
+  const [code, signal] = (await once(child, "close")) as [number | null, NodeJS.Signals | null];
+  clearTimeout(limit);
+  return { code, signal, ...output };
+}
+
+/** Runs `v2` with arguments to its end. */
+export function v2(args: readonly string[], settings: RunSettings = {}): Promise<Outcome> {
+  return runProgram([process.execPath, V2, ...args], settings);
+}
+
+/** Runs a shell script in a fresh view. */
+export function inView(
+  script: string,
+  options: readonly string[] = [],
+  settings: RunSettings = {},
+): Promise<Outcome> {
+  return v2(["view", ...options, "--", "sh", "-c", script], settings);
+}
+
+/** A directory of the test's own, removed by `using`. */
+export function temporaryDirectory(): Disposable & { readonly path: string } {
+  const path = mkdtempSync(join(tmpdir(), "v2-test-"));
+  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
+}
+
+/** Is the program there? Else the reason to skip with, naming the Debian package. */
+export function missingProgram(program: string, debianPackage: string): string | undefined {
+  const found = spawnSync("sh", ["-c", `command -v ${program}`], {
+    env: { ...process.env, PATH: `${process.env["PATH"]}:/usr/sbin:/sbin` },
+  });
+  return found.status === 0 ? undefined : `needs ${program}: apt install ${debianPackage}`;
+}
+
+/** Tries again until the condition holds; false when it does not within the time. */
+export async function eventually(condition: () => boolean, timeoutMs = 10_000): Promise<boolean> {
+  const end = performance.now() + timeoutMs;
+  while (performance.now() < end) {
+    if (condition()) return true;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  return condition();
+}

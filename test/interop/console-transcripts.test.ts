@@ -1,0 +1,157 @@
+/**
+ * The console against Debian's vde_switch: the same script on both at the same time, compared byte
+ * for byte. Where they differ on purpose a row of DIFFERENCES says how and why; a row that is not
+ * needed fails. docs/vde-switch.md tells the user of each.
+ */
+// time limit: 120 s
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type Reply, type Step, transcript } from "./console-peers.ts";
+import { CABLES, GENERAL, PORTS, TREE } from "./console-scripts.ts";
+import { has } from "./vde-peers.ts";
+
+interface Difference {
+  /** The steps whose replies differ. */
+  readonly step: RegExp;
+  readonly why: string;
+  /** Makes of Debian's reply what ours must be. */
+  readonly ours: (debian: string) => string;
+}
+
+const LATER_ROWS =
+  "port/defqlen       LEN             set the default queue length for new ports\n" +
+  "port/epqlen        N ID LEN        set the lenth of the queue for port N/id IP\n";
+const SUSPEND_ROW = "port/suspend       N 0/1           stop all traffic of the port N 1=Y 0=N\n";
+
+const DATA_ROWS =
+  "json               [what]          the switch as JSON: info ports vlans stations fstp, or all\n" +
+  "metrics                            counters as Prometheus text\n";
+
+const DIFFERENCES: readonly Difference[] = [
+  {
+    step: /^help$/,
+    why: "two commands of later versions of vde_switch and three of our own",
+    ours: (text) =>
+      text
+        .replace("port/resetcounter ", `${LATER_ROWS}port/resetcounter `)
+        .replace("port/print ", `${SUSPEND_ROW}port/print `)
+        .replace(/(vlan\/delport .*)add port to the/, "$1delete port from the")
+        .replace("\n.\n", `\n${DATA_ROWS}.\n`),
+  },
+  {
+    step: /^help port$/,
+    why: "two commands of later versions and one of our own",
+    ours: (text) =>
+      text
+        .replace("port/resetcounter ", `${LATER_ROWS}port/resetcounter `)
+        .replace("port/print ", `${SUSPEND_ROW}port/print `),
+  },
+  {
+    step: /^help vlan$/,
+    why: "Debian's help of vlan/delport says that it adds",
+    ours: (text) => text.replace(/(vlan\/delport .*)add port to the/, "$1delete port from the"),
+  },
+  {
+    step: /^load PLACE$/,
+    why: "a directory is no file of commands",
+    ours: (text) => text.replace("1000 Success", "1021 Is a directory"),
+  },
+  {
+    step: /AAAA/,
+    why: "a line is one command, not one for each 128 octets",
+    ours: (text) => text.slice(text.length / 2),
+  },
+  {
+    step: /^{"raw":"showinfo\\nds/,
+    why: "two lines in one write are two commands",
+    ours: (text) =>
+      `${text}0000 DATA END WITH '.'\nctl dir PLACE/lan\nstd mode 0600\n.\n1000 Success\n\nvde$ `,
+  },
+  {
+    step: /^load PLACE\/rc3$/,
+    why: "an empty line of a file is no unknown command",
+    ours: (text) => text.replace("\n\n1038 Function not implemented\n", "\n"),
+  },
+  {
+    step: /^port\/(create|remove) 32$/,
+    why: "the highest port is N, as in later versions, not N-1",
+    ours: (text) => text.replace("1022 Invalid argument", "1000 Success"),
+  },
+  {
+    step: /^port\/defqlen 5$/,
+    why: "a command of later versions",
+    ours: (text) => text.replace("1038 Function not implemented", "1000 Success"),
+  },
+  {
+    step: /^port\/epqlen 1 1 1$/,
+    why: "a command of later versions",
+    ours: (text) => text.replace("1038 Function not implemented", "1006 No such device or address"),
+  },
+  {
+    step: /^hash\/find/,
+    why: "Debian prints the number of the next port",
+    ours: (text) =>
+      text.replace(/to port: (\d+)/, (_, port) => {
+        return `to port: ${String(Number(port) - 1).padStart(3, "0")}`;
+      }),
+  },
+  {
+    step: /^vlan\/remove 0$/,
+    why: "without VLAN 0 Debian's switch crashes when the next port is made",
+    ours: (text) => text.replace("1000 Success", "1098 Address already in use"),
+  },
+];
+
+/** Runs a script on both. @returns the rows that were needed. */
+async function compare(script: readonly Step[]): Promise<Set<Difference>> {
+  const [debian, ours] = await Promise.all([
+    transcript("debian", script),
+    transcript("ours", script),
+  ]);
+  assert.equal(ours.length, script.length + 1);
+  const used = new Set<Difference>();
+  const problems: string[] = [];
+  for (const [i, expected] of debian.entries()) {
+    const actual = ours[i]!.text;
+    if (actual === expected.text) continue;
+    const row = DIFFERENCES.find(({ step }) => step.test(expected.step));
+    if (row !== undefined && row.ours(expected.text) === actual) used.add(row);
+    else problems.push(describe(expected, actual));
+  }
+  assert.equal(problems.join("\n"), "");
+  return used;
+}
+
+function describe({ step, text }: Reply, ours: string): string {
+  return `step: ${step}\nDebian:\n${text}\nours:\n${ours}`;
+}
+
+test("the console answers every command as Debian's, but for the differences that are listed", async (t) => {
+  if (!has("vde_switch")) return t.skip("needs vde_switch: apt install vde2");
+  if (!has("vde_plug")) return t.skip("needs vde_plug: apt install vdeplug");
+  const used = new Set<Difference>();
+  for (const script of [GENERAL, PORTS, CABLES, TREE, ["vlan/remove 0"]]) {
+    for (const row of await compare(script)) used.add(row);
+  }
+  const unused = DIFFERENCES.filter((row) => !used.has(row)).map(({ why }) => why);
+  assert.deepEqual(unused, [], "differences that are none");
+});
+
+test("shutdown ends both switches with 9999 and nothing behind it", async (t) => {
+  if (!has("vde_switch")) return t.skip("needs vde_switch: apt install vde2");
+  await compare(["shutdown"]);
+  const [, end] = await transcript("ours", ["shutdown"]);
+  assert.equal(end!.text, "9999 END OF SESSION");
+});
+
+test("both show what they were started with: hub, sizes, address, priority, modes", async (t) => {
+  if (!has("vde_switch")) return t.skip("needs vde_switch: apt install vde2");
+  const options = ["-x", "-n", "7", "--hashsize", "100", "--macaddr", "2.1.2.3.4.5"];
+  const more = ["--priority", "100", "-m", "660", "--mgmtmode", "660"];
+  const script = ["showinfo", "ds/showinfo", "hash/showinfo", "port/showinfo", "fstp/showinfo"];
+  const [debian, ours] = await Promise.all([
+    transcript("debian", [...script, "fstp/print"], [...options, ...more]),
+    transcript("ours", [...script, "fstp/print"], [...options, ...more]),
+  ]);
+  assert.deepEqual(ours, debian);
+});
