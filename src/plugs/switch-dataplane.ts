@@ -44,6 +44,11 @@ const PROGRESS_OCTETS = 256 * 1024;
 const AGEING_MS = 2000;
 /** Batches read from a cable that is pulled: more than a socket's buffer holds. */
 const LAST_BATCHES = 64;
+/**
+ * Frames of one read. Small enough that a station which keeps some 64 frames under way sends the
+ * next while these are written: with 64 the two took turns, each asleep while the other worked.
+ */
+const READ_FRAMES = 32;
 const WAKE_TOKEN = -1;
 const VLAN_MASK = 0xfff;
 
@@ -201,7 +206,7 @@ export class SwitchDataplane {
     const { pool } = this;
     const spare = this.#spare;
     const targets = this.#targets;
-    const received = source.end.receive(pool, spare, BATCH_FRAMES);
+    const received = source.end.receive(pool, spare, READ_FRAMES);
     if (received === 0) return;
     if (received === END_CLOSED) {
       this.#closed(source);
