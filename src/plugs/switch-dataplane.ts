@@ -18,7 +18,12 @@ import { countersOf, type DataplaneTuning, type SwitchCounters } from "./switch-
 import { Segmenter, SegmentingEnd } from "./segmenting-end.ts";
 import { StormControl } from "./storm-control.ts";
 import type { DataplaneOptions } from "./switch-dataplane-options.ts";
-import { FLOOD_QUEUE_FRAMES, QUEUE_FRAMES, SwitchEndpoint } from "./switch-endpoint.ts";
+import {
+  FLOOD_QUEUE_FRAMES,
+  QUEUE_FRAMES,
+  READ_FRAMES,
+  SwitchEndpoint,
+} from "./switch-endpoint.ts";
 
 /**
  * Slots of all queues together: a batch and a half for each port may wait. A slot costs 66 KiB of
@@ -44,11 +49,6 @@ const PROGRESS_OCTETS = 256 * 1024;
 const AGEING_MS = 2000;
 /** Batches read from a cable that is pulled: more than a socket's buffer holds. */
 const LAST_BATCHES = 64;
-/**
- * Frames of one read. Small enough that a station which keeps some 64 frames under way sends the
- * next while these are written: with 64 the two took turns, each asleep while the other worked.
- */
-const READ_FRAMES = 32;
 const WAKE_TOKEN = -1;
 const VLAN_MASK = 0xfff;
 
@@ -206,12 +206,13 @@ export class SwitchDataplane {
     const { pool } = this;
     const spare = this.#spare;
     const targets = this.#targets;
-    const received = source.end.receive(pool, spare, READ_FRAMES);
+    const received = source.end.receive(pool, spare, source.readFrames);
     if (received === 0) return;
     if (received === END_CLOSED) {
       this.#closed(source);
       return;
     }
+    source.readFrames = received < source.readFrames ? READ_FRAMES : BATCH_FRAMES;
     source.framesIn += received;
     for (let i = 0; i < received; i++) source.octetsIn += pool.length[spare[i]!]!;
     this.#switch.decideBatch(pool, spare, received, source.port, nowMs, targets, this.#controls);

@@ -11,6 +11,12 @@ export const QUEUE_FRAMES = 1024;
 /** Frames for many (floods) stop queueing here, so that room is left for those that can wait. */
 export const FLOOD_QUEUE_FRAMES = 512;
 
+/**
+ * Frames of a read. Small enough that a station which keeps some 64 frames under way sends the next
+ * while these are written: with 64 the two took turns, each asleep while the other worked.
+ */
+export const READ_FRAMES = 32;
+
 export class SwitchEndpoint {
   readonly id: number;
   readonly port: number;
@@ -18,6 +24,8 @@ export class SwitchEndpoint {
   readonly ring = new Int32Array(QUEUE_FRAMES);
   /** Frames that may wait, QUEUE_FRAMES at most. */
   queueFrames = QUEUE_FRAMES;
+  /** Frames of the next read: a whole batch after a read that was full. */
+  readFrames = READ_FRAMES;
   head = 0;
   queued = 0;
   /** What `receiveFd` is watched for now; it is also the sending descriptor of most ends. */
