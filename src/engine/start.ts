@@ -188,8 +188,17 @@ export function newView(options: {
   return { create: options };
 }
 
-/** Replaces this process by a command in a view; `session` leads to the view's supervisor. */
-export function becomeGuest(session: number, enter: Destination, argv: readonly string[]): never {
+/**
+ * Replaces this process by a command in a view.
+ * @param session leads to the view's supervisor
+ * @param inherited descriptors above standard error that the command gets too
+ */
+export function becomeGuest(
+  session: number,
+  enter: Destination,
+  argv: readonly string[],
+  inherited: readonly number[],
+): never {
   const image = guestProgram({
     session,
     enter,
@@ -197,8 +206,8 @@ export function becomeGuest(session: number, enter: Destination, argv: readonly 
     openFiles: parentOpenFiles(),
     command: commandFor(argv, process.env),
   });
-  // Node marks its standard descriptors close-on-exec.
-  for (const descriptor of [0, 1, 2, session]) setCloseOnExec(descriptor, false);
+  // Node marks what it has inherited close-on-exec.
+  for (const descriptor of [0, 1, 2, ...inherited, session]) setCloseOnExec(descriptor, false);
   execInPlace(`/proc/self/fd/${executableInMemory("v2-guest", image)}`, ["v2-guest"]);
 }
 
