@@ -108,6 +108,7 @@ class NotifyLoop {
         this.#enter(message, value);
         break;
       case MESSAGE.failed:
+      case MESSAGE.notExecuted:
         this.#explain(session, message, value);
         break;
       default:
@@ -146,7 +147,9 @@ class NotifyLoop {
       }
       closeDescriptor(standardError);
     }
-    const code = errno === ERRNO.ENOENT ? EXIT.commandNotFound : EXIT.cannotExecute;
+    // 127 is about the command alone: a mount on a directory that is missing is a 126.
+    const isMissing = message.octets[0] === MESSAGE.notExecuted && errno === ERRNO.ENOENT;
+    const code = isMissing ? EXIT.commandNotFound : EXIT.cannotExecute;
     const answer = new Uint8Array(4);
     new DataView(answer.buffer).setInt32(0, code, true);
     sendMessage(session, answer);
