@@ -112,9 +112,30 @@ test("the first square passes its own checks and leaves nothing", async (t) => {
     [1, 2, 3, 4, 5, 6],
   );
   for (const check of checks) {
-    if (check.outcome === "not applicable") assert.match(check.detail, /^needs /);
-    else assert.equal(check.outcome, "passed", check.detail);
+    if (check.outcome === "not applicable" && process.env["CI"] === undefined) {
+      assert.match(check.detail, /^needs /);
+    } else assert.equal(check.outcome, "passed", check.detail);
   }
+  await nothingIsLeft();
+});
+
+test("with closed devices the first square has veth cables, and says what its image needs", async (t) => {
+  if (!mayRun) return t.skip(REASON);
+  const close = ["/dev/net/tun", "/dev/fuse"]
+    .map((device) => `mount --bind ${device} ${device}; mount -o remount,bind,nodev ${device}`)
+    .join("; ");
+  const command = `'${process.execPath}' '${V2}' lab first-square --once --json`;
+  const { status, stdout, stderr } = spawnSync(
+    "unshare",
+    ["-Urm", "sh", "-c", `${close}; exec ${command}`],
+    { env: ENV, encoding: "utf8", timeout: 90_000 },
+  );
+  assert.equal(status, 0, stdout + stderr);
+  const { checks } = JSON.parse(stdout) as { checks: { outcome: string; detail: string }[] };
+  const image = checks[3]!;
+  assert.equal(image.outcome, "not applicable");
+  assert.match(image.detail, /^needs \/dev\/fuse \(.*\): sudo chmod 0666 \/dev\/fuse$/);
+  assert.equal(checks.filter((check) => check.outcome === "failed").length, 0);
   await nothingIsLeft();
 });
 
