@@ -22,6 +22,10 @@ import {
 import { MESSAGE, MESSAGE_HEADER_OCTETS } from "./launch-steps.ts";
 import { TrappedCalls } from "./trapped-calls.ts";
 
+/** ENOSPC of unshare(2) has nothing to do with disks. */
+const LIMIT_HINT =
+  "\n    a limit of namespaces is reached; 'v2 doctor' tells which, and how to lift it";
+
 export interface NotifyWorkerData {
   /** The first launcher's session. */
   readonly session: number;
@@ -141,7 +145,9 @@ class NotifyLoop {
     if (standardError !== undefined) {
       try {
         // Without an errno the reason has been told before (the network).
-        if (errno !== 0) writeSync(standardError, `v2 view: ${label}: ${errnoText(errno)}\n`);
+        const hint = errno === ERRNO.ENOSPC && label.endsWith("namespaces") ? LIMIT_HINT : "";
+        if (errno !== 0)
+          writeSync(standardError, `v2 view: ${label}: ${errnoText(errno)}${hint}\n`);
       } catch {
         // Nobody reads the launcher's standard error: the exit code still tells.
       }

@@ -15,7 +15,7 @@ import {
   sendMessage,
   sessionPair,
   setCloseOnExec,
-  userNamespaceRefusal,
+  viewRefusal,
   waitForChild,
 } from "../sys/index.ts";
 import type { MountSpec } from "../viewos/index.ts";
@@ -62,9 +62,9 @@ export function startSupervisor(options: {
   readonly orphan: boolean;
   readonly config: Omit<SupervisorConfig, "lifeline">;
 }): StartedSupervisor {
-  const refusal = userNamespaceRefusal();
+  const refusal = viewRefusal(options.config.net.length > 0);
   if (refusal !== undefined) {
-    throw new V2Error("VIEW_REFUSED", `the host refuses user namespaces: ${refusal.reason}`, {
+    throw new V2Error("VIEW_REFUSED", `the host refuses ${refusal.what}: ${refusal.reason}`, {
       remedy: refusal.remedy,
       exitCode: EXIT.unavailable,
     });
