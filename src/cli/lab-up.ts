@@ -5,7 +5,7 @@ import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
 import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { EXIT } from "../base/index.ts";
-import { Lab, loadTopology, logPath, statusRows, statusTable } from "../lab/index.ts";
+import { Lab, loadTopology, makeLogPath, statusRows, statusTable } from "../lab/index.ts";
 import type { Invocation } from "./command.ts";
 import { allWords, endSignal, say, wordAt } from "./lab-support.ts";
 
@@ -17,7 +17,7 @@ export async function run(invocation: Invocation): Promise<number> {
   const file = wordAt(allWords(invocation), 0, "the topology file");
   const topology = loadTopology(file);
   if (options["foreground"] !== true) {
-    const code = await startRunner(file, logPath(topology.name));
+    const code = await startRunner(file, makeLogPath(topology.name));
     if (code === EXIT.ok) process.stdout.write(statusTable(statusRows(topology)));
     return code;
   }

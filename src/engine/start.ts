@@ -27,6 +27,7 @@ import {
   supervisorProgram,
 } from "./launch.ts";
 import { MESSAGE, MESSAGE_HEADER_OCTETS } from "./launch-steps.ts";
+import type { Leftovers } from "./leftovers.ts";
 import type { ViewNet } from "./view-net.ts";
 
 /** What a supervisor is told at its start, as JSON in its last argument. */
@@ -36,6 +37,8 @@ export interface SupervisorConfig {
   readonly net: readonly ViewNet[];
   /** Descriptor whose end of file means: kill every process of the view and end. */
   readonly lifeline: number | undefined;
+  /** Removed when the maker dies without closing the view. */
+  readonly leftovers?: Leftovers;
 }
 
 /**
