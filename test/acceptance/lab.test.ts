@@ -154,7 +154,8 @@ test("a lab in the background is shown, entered and ended by name or file", asyn
   await nothingIsLeft();
 });
 
-test("on a terminal the first square is a shell in alice, and ctrl-D ends it all", async () => {
+/** The first square on a terminal of its own (script(1)), and what is on its screen. */
+function onTerminal(): { readonly terminal: ChildProcess; readonly screen: { text: string } } {
   const terminal = spawn(
     "script",
     ["-qec", `'${process.execPath}' '${V2}' lab first-square`, "/dev/null"],
@@ -164,23 +165,45 @@ test("on a terminal the first square is a shell in alice, and ctrl-D ends it all
       cwd: RUNTIME,
     },
   );
-  let screen = "";
-  terminal.stdout.setEncoding("utf8").on("data", (chunk: string) => (screen += chunk));
+  const screen = { text: "" };
+  terminal.stdout.setEncoding("utf8").on("data", (chunk: string) => (screen.text += chunk));
+  return { terminal, screen };
+}
+
+test("on a terminal the first square is a shell in alice, and ctrl-D ends it all", async () => {
+  const { terminal, screen } = onTerminal();
   const type = async (keys: string, wait: RegExp): Promise<void> => {
-    screen = "";
-    terminal.stdin.write(keys);
-    await until(() => wait.test(screen), `${JSON.stringify(keys)} in ${screen}`);
+    screen.text = "";
+    terminal.stdin!.write(keys);
+    await until(() => wait.test(screen.text), `${JSON.stringify(keys)} in ${screen.text}`);
   };
   try {
-    await until(() => screen.includes("ctrl-D ends the lab"), screen);
+    await until(() => screen.text.includes("ctrl-D ends the lab"), screen.text);
     await type("echo I am in $(hostname)\n", /I am in alice\r/);
     await type("ping -c 1 -W 5 bob > /dev/null && echo re''ached\n", /reached/);
     await type("sleep 100\n", /sleep 100\r\n/);
     await type("\x03", /\^C/);
     await type("echo on''ward\n", /onward/);
-    terminal.stdin.write("\x04");
+    terminal.stdin!.write("\x04");
     const [code] = (await once(terminal, "close")) as [number];
     assert.equal(code, 0);
+    await nothingIsLeft();
+  } finally {
+    terminal.kill("SIGKILL");
+  }
+});
+
+test("SIGTERM ends the first square also while its shell has the terminal", async () => {
+  const { terminal, screen } = onTerminal();
+  try {
+    await until(() => screen.text.includes("ctrl-D ends the lab"), screen.text);
+    terminal.stdin!.write("echo he''re\n");
+    await until(() => screen.text.includes("here"), screen.text);
+    const runner = ourProcesses().find((pid) =>
+      /node\0.*lab\0first-square\0$/.test(readFileSync(`/proc/${pid}/cmdline`, "latin1")),
+    );
+    process.kill(runner!, "SIGTERM");
+    await once(terminal, "close");
     await nothingIsLeft();
   } finally {
     terminal.kill("SIGKILL");
