@@ -79,7 +79,8 @@ test("without network namespaces views work, and a network is refused with its r
 test("a limit that is reached, and not zero, is told from a full disk", async () => {
   const program = `${process.execPath} ${V2}`;
   const holder = `unshare -m sleep 60 & holder=$!
-    while [ $(readlink /proc/$holder/ns/mnt) = $(readlink /proc/self/ns/mnt) ]; do sleep 0.02; done`;
+    space() { readlink /proc/$1/ns/mnt; }
+    while [ $(space $holder) = $(space self) ]; do sleep 0.02; done`;
   const outcome = await withLimit(
     "mnt",
     1,
