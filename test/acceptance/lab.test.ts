@@ -4,7 +4,7 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
 
@@ -255,4 +255,12 @@ test("a wrong topology ends with 2 and every problem, a missing one with 3", () 
   assert.ok(stderr.includes(`${file}:4:22: unknown key 'adresses' (did you mean 'addresses'?)`));
   assert.ok(stderr.includes(`${file}:5:27: link to unknown node 'b'`));
   assert.equal(v2("lab", "up", join(RUNTIME, "none.yaml")).status, 3);
+  const text = (image: string): string =>
+    `name: x\ntopology: { nodes: { a: { kind: view, image: { file: ${image}, mount: /mnt } } } }\n`;
+  writeFileSync(file, text("wrong.yaml"));
+  const noImage = v2("lab", "up", file);
+  assert.equal(noImage.status, 2, noImage.stderr);
+  assert.match(noImage.stderr, /is no file-system image that can be mounted\n +known formats/);
+  rmSync(dirname(file), { recursive: true });
+  assert.deepEqual(readdirSync(RUNTIME), []);
 });
