@@ -135,6 +135,18 @@ test("a manual page has the sections in order and no text that roff takes for a 
   }
 });
 
+test("manual pages have no sign that man(1) cannot show in the C locale", () => {
+  for (const command of COMMANDS) {
+    const strange = /[^\n -~]/.exec(manualPage(command, `v2-${command.name}`, "1.2.3"));
+    assert.equal(strange, null, command.name);
+  }
+});
+
+test("the mount commands of a view have links of their own", () => {
+  const names = COMMANDS.flatMap((command) => command.aliases ?? []);
+  for (const name of ["vumount", "vuumount"]) assert.ok(names.includes(name), name);
+});
+
 test("links are made once, kept the second time, and never replace a stranger", () => {
   const folder = mkdtempSync(join(tmpdir(), "v2-links-"));
   try {

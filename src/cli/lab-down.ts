@@ -1,8 +1,7 @@
 /** `v2 lab down NAME|FILE`: asks the runner to end and waits until it has. */
-import { rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { EXIT, V2Error } from "../base/index.ts";
-import { logPath, pruneLabs, startTicksOf } from "../lab/index.ts";
+import { forgetLog, pruneLabs, startTicksOf } from "../lab/index.ts";
 import type { Invocation } from "./command.ts";
 import { allWords, labOf, wordAt } from "./lab-support.ts";
 
@@ -22,6 +21,6 @@ export async function run(invocation: Invocation): Promise<number> {
     await sleep(POLL_MS);
   }
   pruneLabs();
-  rmSync(logPath(lab.name), { force: true });
+  forgetLog(lab.name);
   return EXIT.ok;
 }

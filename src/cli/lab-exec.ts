@@ -2,12 +2,13 @@
 import { EXIT, V2Error } from "../base/index.ts";
 import { becomeGuest, findView, sessionSocketPath } from "../engine/index.ts";
 import { viewName } from "../lab/index.ts";
-import { connectSession } from "../sys/index.ts";
+import { connectSession, inheritedDescriptors } from "../sys/index.ts";
 import type { Invocation } from "./command.ts";
 import { allWords, labOf, wordAt } from "./lab-support.ts";
 
 /** Never returns on success. */
 export async function run(invocation: Invocation): Promise<number> {
+  const inherited = inheritedDescriptors();
   const words = allWords(invocation);
   const lab = labOf(wordAt(words, 0, "the name of the lab, or its file"));
   const node = wordAt(words, 1, "the node");
@@ -23,7 +24,7 @@ export async function run(invocation: Invocation): Promise<number> {
   const session = connectSession(sessionSocketPath(name));
   // The launcher gives the command the environment of this process.
   Object.assign(process.env, plan.env);
-  const command = words.slice(words[2] === "--" ? 3 : 2);
-  const shell = process.env["SHELL"] ?? "/bin/sh";
-  becomeGuest(session, { view: { pid: view.pid } }, command.length > 0 ? command : [shell]);
+  const given = words.slice(words[2] === "--" ? 3 : 2);
+  const command = given.length > 0 ? given : [process.env["SHELL"] ?? "/bin/sh"];
+  becomeGuest(session, { view: { pid: view.pid } }, command, inherited);
 }

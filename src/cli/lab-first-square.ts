@@ -1,5 +1,6 @@
 /** `v2 lab first-square`: what `npm start` runs. */
 import { once } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { EXIT } from "../base/index.ts";
 import {
@@ -15,6 +16,8 @@ import { endSignal, say } from "./lab-support.ts";
 
 /** From build/src/cli to the package's directory. */
 const FILE = fileURLToPath(new URL("../../../examples/first-square.yaml", import.meta.url));
+/** A shell that is told to end needs no longer, unless it ignores that. */
+const SHELL_END_MS = 1000;
 const MARKS = { passed: "ok", failed: "FAILED", "not applicable": "n/a" } as const;
 
 export async function run(invocation: Invocation): Promise<number> {
@@ -71,9 +74,12 @@ async function shell(lab: Lab): Promise<void> {
   const child = lab
     .view("alice")
     .spawn([program], { stdio: "inherit", env: lab.environment("alice") });
+  const exit = once(child, "exit");
   // The shell has the terminal: its ctrl-C is not for us, but a hang-up or SIGTERM ends both.
-  const ignore = (): void => {};
-  process.on("SIGINT", ignore);
-  await Promise.race([once(child, "exit"), lab.ended]);
-  process.off("SIGINT", ignore);
+  const told = Promise.race([once(process, "SIGTERM"), once(process, "SIGHUP")]);
+  const isTold = await Promise.race([told.then(() => true), exit, lab.ended]);
+  if (isTold !== true) return;
+  // Asked, not killed with the lab: a shell then gives the terminal back as it was.
+  child.kill("SIGHUP");
+  await Promise.race([exit, sleep(SHELL_END_MS, undefined, { ref: false })]);
 }

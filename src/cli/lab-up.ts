@@ -5,7 +5,14 @@ import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
 import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { EXIT } from "../base/index.ts";
-import { Lab, loadTopology, logPath, statusRows, statusTable } from "../lab/index.ts";
+import {
+  forgetLog,
+  Lab,
+  loadTopology,
+  makeLogPath,
+  statusRows,
+  statusTable,
+} from "../lab/index.ts";
 import type { Invocation } from "./command.ts";
 import { allWords, endSignal, say, wordAt } from "./lab-support.ts";
 
@@ -17,7 +24,7 @@ export async function run(invocation: Invocation): Promise<number> {
   const file = wordAt(allWords(invocation), 0, "the topology file");
   const topology = loadTopology(file);
   if (options["foreground"] !== true) {
-    const code = await startRunner(file, logPath(topology.name));
+    const code = await startRunner(file, topology.name);
     if (code === EXIT.ok) process.stdout.write(statusTable(statusRows(topology)));
     return code;
   }
@@ -32,7 +39,8 @@ export async function run(invocation: Invocation): Promise<number> {
  * Starts the runner in a session of its own; @returns 0 when the lab runs, else the runner's code.
  * It speaks to a log, not to our standard error: whoever reads that would wait for the lab's end.
  */
-async function startRunner(file: string, log: string): Promise<number> {
+async function startRunner(file: string, name: string): Promise<number> {
+  const log = makeLogPath(name);
   const argv = ["lab", "up", "--foreground", "--ready-fd", String(READY_FD), file];
   const out = openSync(log, "w", 0o600);
   const child = spawn(process.execPath, [MAIN, ...argv], {
@@ -48,6 +56,8 @@ async function startRunner(file: string, log: string): Promise<number> {
   ready.destroy();
   child.unref();
   process.stderr.write(readFileSync(log));
+  // Its last words have been shown: of a lab that does not run nothing stays.
+  if (code !== EXIT.ok) forgetLog(name);
   return code;
 }
 

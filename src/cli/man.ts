@@ -6,9 +6,12 @@ import { optionHead } from "./help.ts";
 import { print } from "./output.ts";
 import { version } from "./version.ts";
 
-/** Text for roff: no escapes, no hyphen that may become a dash, no request at a line's start. */
+/**
+ * Text for roff: no escapes, no hyphen that may become a dash, no request at a line's start, no
+ * ellipsis (man(1) has none to show in the C locale).
+ */
 function roff(text: string): string {
-  const plain = text.replaceAll("\\", "\\e").replaceAll("-", "\\-");
+  const plain = text.replaceAll("\\", "\\e").replaceAll("-", "\\-").replaceAll("…", "...");
   return /^[.']/.test(plain) ? `\\&${plain}` : plain;
 }
 

@@ -55,9 +55,9 @@ export const VIEW_COMMANDS: readonly CommandSpec[] = [
     load: () => import("./view-list.ts"),
   },
   {
-    name: "vumount",
+    name: "mount",
     group: "Views",
-    aliases: ["viewmount"],
+    aliases: ["vumount", "viewmount"],
     summary: "mount inside a view, without the checks of mount(8)",
     usage: "[-t TYPE] [-o OPTIONS] [-r] [-B | -R | -M] SOURCE TARGET",
     options: {
@@ -73,9 +73,9 @@ export const VIEW_COMMANDS: readonly CommandSpec[] = [
     load: () => import("./vumount.ts"),
   },
   {
-    name: "vuumount",
+    name: "umount",
     group: "Views",
-    aliases: ["viewumount"],
+    aliases: ["vuumount", "viewumount"],
     summary: "unmount inside a view, without the checks of umount(8)",
     usage: "[-f] [-d] TARGET…",
     options: {

@@ -1,11 +1,12 @@
 /** `v2 view exec NAME -- CMD…`: enters a running view by name. */
 import { V2Error, EXIT } from "../base/index.ts";
 import { becomeGuest, findView, listViews, sessionSocketPath } from "../engine/index.ts";
-import { connectSession } from "../sys/index.ts";
+import { connectSession, inheritedDescriptors } from "../sys/index.ts";
 import type { Invocation } from "./command.ts";
 
 /** Never returns on success: this process becomes the command. */
 export async function run(invocation: Invocation): Promise<number> {
+  const inherited = inheritedDescriptors();
   const [name, ...after] = [...invocation.words, ...invocation.rest];
   const argv = after[0] === "--" ? after.slice(1) : after;
   if (name === undefined) {
@@ -25,5 +26,5 @@ export async function run(invocation: Invocation): Promise<number> {
   }
   const session = connectSession(sessionSocketPath(name));
   const command = argv.length > 0 ? argv : [process.env["SHELL"] ?? "/bin/sh"];
-  becomeGuest(session, { view: { pid: view.pid } }, command);
+  becomeGuest(session, { view: { pid: view.pid } }, command, inherited);
 }

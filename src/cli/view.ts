@@ -6,6 +6,7 @@ import {
   parseViewNet,
   startSupervisor,
 } from "../engine/index.ts";
+import { inheritedDescriptors } from "../sys/index.ts";
 import { parseMountSpec } from "../viewos/index.ts";
 import type { Invocation } from "./command.ts";
 
@@ -15,6 +16,7 @@ function list(value: Invocation["options"][string]): readonly string[] {
 
 /** Never returns on success: this process becomes the command. */
 export async function run(invocation: Invocation): Promise<number> {
+  const inherited = inheritedDescriptors();
   const { options } = invocation;
   const name = options["name"] as string | undefined;
   const net = list(options["net"]).map(parseViewNet);
@@ -28,5 +30,5 @@ export async function run(invocation: Invocation): Promise<number> {
     config: { name, net },
   });
   const view = newView({ supervisorPid: pid, hostName: name, mounts, network: net.length > 0 });
-  becomeGuest(session, view, argv);
+  becomeGuest(session, view, argv, inherited);
 }

@@ -2,9 +2,12 @@ export {
   claimViewName,
   findView,
   listViews,
+  namesIn,
   type RegisteredView,
   runDirectory,
+  runFolder,
   sessionSocketPath,
+  tidyRunDirectory,
 } from "./run-directory.ts";
 export { becomeGuest, type Destination, newView, startSupervisor } from "./start.ts";
 export {

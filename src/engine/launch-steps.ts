@@ -19,6 +19,8 @@ export const MESSAGE = {
   listener: 0x4c,
   /** "F" errno label, with descriptor [standard error]: a step failed; waits for its exit code. */
   failed: 0x46,
+  /** "X" errno label, with descriptor [standard error]: the same of the command itself. */
+  notExecuted: 0x58,
 } as const;
 
 const O_RDONLY = 0;
@@ -105,7 +107,11 @@ export class Launcher {
     candidates.forEach((path, index) => {
       const args = [this.program.string(path), argv, envp];
       if (index < candidates.length - 1) this.attempt(SYS.execve, args);
-      else this.step(label, SYS.execve, args);
+      else {
+        const onFailure = this.#failure(label, MESSAGE.notExecuted);
+        const step = this.program.call(SYS.execve, args, { onFailure });
+        this.#entry ??= step;
+      }
     });
   }
 
@@ -115,8 +121,8 @@ export class Launcher {
   }
 
   /** A failure path of its own: report label and errno with our standard error, end as told. */
-  #failure(label: string): Step {
-    const kind = this.program.bytes(Uint8Array.of(MESSAGE.failed));
+  #failure(label: string, message: number = MESSAGE.failed): Step {
+    const kind = this.program.bytes(Uint8Array.of(message));
     const text = new TextEncoder().encode(label);
     const header = this.#messageHeader(
       [

@@ -22,6 +22,10 @@ import {
 import { MESSAGE, MESSAGE_HEADER_OCTETS } from "./launch-steps.ts";
 import { TrappedCalls } from "./trapped-calls.ts";
 
+/** ENOSPC of unshare(2) has nothing to do with disks. */
+const LIMIT_HINT =
+  "\n    a limit of namespaces is reached; 'v2 doctor' tells which, and how to lift it";
+
 export interface NotifyWorkerData {
   /** The first launcher's session. */
   readonly session: number;
@@ -108,6 +112,7 @@ class NotifyLoop {
         this.#enter(message, value);
         break;
       case MESSAGE.failed:
+      case MESSAGE.notExecuted:
         this.#explain(session, message, value);
         break;
       default:
@@ -140,13 +145,17 @@ class NotifyLoop {
     if (standardError !== undefined) {
       try {
         // Without an errno the reason has been told before (the network).
-        if (errno !== 0) writeSync(standardError, `v2 view: ${label}: ${errnoText(errno)}\n`);
+        const hint = errno === ERRNO.ENOSPC && label.endsWith("namespaces") ? LIMIT_HINT : "";
+        if (errno !== 0)
+          writeSync(standardError, `v2 view: ${label}: ${errnoText(errno)}${hint}\n`);
       } catch {
         // Nobody reads the launcher's standard error: the exit code still tells.
       }
       closeDescriptor(standardError);
     }
-    const code = errno === ERRNO.ENOENT ? EXIT.commandNotFound : EXIT.cannotExecute;
+    // 127 is about the command alone: a mount on a directory that is missing is a 126.
+    const isMissing = message.octets[0] === MESSAGE.notExecuted && errno === ERRNO.ENOENT;
+    const code = isMissing ? EXIT.commandNotFound : EXIT.cannotExecute;
     const answer = new Uint8Array(4);
     new DataView(answer.buffer).setInt32(0, code, true);
     sendMessage(session, answer);

@@ -8,6 +8,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmdirSync,
   rmSync,
   writeFileSync,
 } from "node:fs";
@@ -17,24 +18,55 @@ import { isListening, namespaceId } from "../sys/index.ts";
 
 /**
  * `$XDG_RUNTIME_DIR/virtualsquare`, or `/tmp/virtualsquare-UID` when that is not set or not ours.
- * Made with mode 0700; refused when somebody else made it.
+ * Not made here; refused when somebody else made it.
  */
-export function runDirectory(): string {
+function runDirectoryPath(): string {
   const uid = process.geteuid!();
   const base = process.env["XDG_RUNTIME_DIR"];
   const directory =
     base !== undefined && isOwnDirectory(base, uid)
       ? join(base, "virtualsquare")
       : `/tmp/virtualsquare-${outerUid(uid)}`;
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
-  if (!isOwnDirectory(directory, uid)) {
+  if (existsSync(directory) && !isOwnDirectory(directory, uid)) {
     throw new V2Error("RUN_DIRECTORY", `${directory} belongs to somebody else`, {
       remedy: "set XDG_RUNTIME_DIR to a directory of your own",
       exitCode: EXIT.noPermission,
     });
   }
+  return directory;
+}
+
+/** The same, made with mode 0700 when it is not there. */
+export function runDirectory(): string {
+  const path = runDirectoryPath();
+  mkdirSync(path, { recursive: true, mode: 0o700 });
+  // Asked again: somebody else may have been quicker in /tmp.
+  const directory = runDirectoryPath();
   chmodSync(directory, 0o700);
   return directory;
+}
+
+/** One of the folders of the run directory; not made here. */
+export function runFolder(folder: "views" | "labs" | "logs"): string {
+  return join(runDirectoryPath(), folder);
+}
+
+/** Names in such a folder; none when it is not there. */
+export function namesIn(folder: "views" | "labs"): string[] {
+  const path = runFolder(folder);
+  return existsSync(path) ? readdirSync(path) : [];
+}
+
+/** Removes what is empty of the run directory: after the last view nothing is left of it. */
+export function tidyRunDirectory(): void {
+  const path = runDirectoryPath();
+  for (const directory of [join(path, "views"), join(path, "labs"), join(path, "logs"), path]) {
+    try {
+      rmdirSync(directory);
+    } catch {
+      // Not empty, or not there.
+    }
+  }
 }
 
 /**
@@ -79,7 +111,7 @@ export function checkViewName(name: string): void {
 
 /** Directory of a named view. */
 export function viewDirectory(name: string): string {
-  return join(runDirectory(), "views", name);
+  return join(runFolder("views"), name);
 }
 
 /** Socket on which the view's supervisor takes new sessions. */
@@ -93,6 +125,7 @@ export function sessionSocketPath(name: string): string {
  */
 export function claimViewName(name: string): string {
   checkViewName(name);
+  runDirectory();
   const directory = viewDirectory(name);
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   if (isListening(sessionSocketPath(name))) {
@@ -112,17 +145,16 @@ export function registerView(view: RegisteredView): void {
 /** Forgets a view; nothing happens when it is not there. */
 export function forgetView(name: string): void {
   rmSync(viewDirectory(name), { recursive: true, force: true });
+  tidyRunDirectory();
 }
 
 /** The running views of this user; leftovers of dead ones are removed. */
 export function listViews(): RegisteredView[] {
-  const directory = join(runDirectory(), "views");
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
-  return readdirSync(directory).flatMap((name) => {
+  return namesIn("views").flatMap((name) => {
     const view = findView(name);
     if (view !== undefined) return [view];
     // Left by a supervisor that was killed; a view that only begins is not registered yet.
-    const wasRegistered = existsSync(join(directory, name, "view.json"));
+    const wasRegistered = existsSync(join(viewDirectory(name), "view.json"));
     if (wasRegistered && !isListening(sessionSocketPath(name))) forgetView(name);
     return [];
   });

@@ -15,7 +15,7 @@ import {
   sendMessage,
   sessionPair,
   setCloseOnExec,
-  userNamespaceRefusal,
+  viewRefusal,
   waitForChild,
 } from "../sys/index.ts";
 import type { MountSpec } from "../viewos/index.ts";
@@ -27,6 +27,7 @@ import {
   supervisorProgram,
 } from "./launch.ts";
 import { MESSAGE, MESSAGE_HEADER_OCTETS } from "./launch-steps.ts";
+import type { Leftovers } from "./leftovers.ts";
 import type { ViewNet } from "./view-net.ts";
 
 /** What a supervisor is told at its start, as JSON in its last argument. */
@@ -36,6 +37,8 @@ export interface SupervisorConfig {
   readonly net: readonly ViewNet[];
   /** Descriptor whose end of file means: kill every process of the view and end. */
   readonly lifeline: number | undefined;
+  /** Removed when the maker dies without closing the view. */
+  readonly leftovers?: Leftovers;
 }
 
 /**
@@ -62,9 +65,9 @@ export function startSupervisor(options: {
   readonly orphan: boolean;
   readonly config: Omit<SupervisorConfig, "lifeline">;
 }): StartedSupervisor {
-  const refusal = userNamespaceRefusal();
+  const refusal = viewRefusal(options.config.net.length > 0);
   if (refusal !== undefined) {
-    throw new V2Error("VIEW_REFUSED", `the host refuses user namespaces: ${refusal.reason}`, {
+    throw new V2Error("VIEW_REFUSED", `the host refuses ${refusal.what}: ${refusal.reason}`, {
       remedy: refusal.remedy,
       exitCode: EXIT.unavailable,
     });
@@ -188,8 +191,17 @@ export function newView(options: {
   return { create: options };
 }
 
-/** Replaces this process by a command in a view; `session` leads to the view's supervisor. */
-export function becomeGuest(session: number, enter: Destination, argv: readonly string[]): never {
+/**
+ * Replaces this process by a command in a view.
+ * @param session leads to the view's supervisor
+ * @param inherited descriptors above standard error that the command gets too
+ */
+export function becomeGuest(
+  session: number,
+  enter: Destination,
+  argv: readonly string[],
+  inherited: readonly number[],
+): never {
   const image = guestProgram({
     session,
     enter,
@@ -197,8 +209,8 @@ export function becomeGuest(session: number, enter: Destination, argv: readonly 
     openFiles: parentOpenFiles(),
     command: commandFor(argv, process.env),
   });
-  // Node marks its standard descriptors close-on-exec.
-  for (const descriptor of [0, 1, 2, session]) setCloseOnExec(descriptor, false);
+  // Node marks what it has inherited close-on-exec.
+  for (const descriptor of [0, 1, 2, ...inherited, session]) setCloseOnExec(descriptor, false);
   execInPlace(`/proc/self/fd/${executableInMemory("v2-guest", image)}`, ["v2-guest"]);
 }
 

@@ -15,6 +15,7 @@ import {
   sessionPair,
 } from "../sys/index.ts";
 import type { NotifyWorkerData, NotifyWorkerEvent } from "./notify-worker.ts";
+import { removeLeftovers } from "./leftovers.ts";
 import { forgetView, registerView, sessionSocketPath } from "./run-directory.ts";
 import { SPAWNED_SESSION, type SupervisorConfig } from "./start.ts";
 import { killViewProcesses } from "./view-processes.ts";
@@ -59,9 +60,15 @@ class Supervisor {
   /** The lifeline's end of file means that whoever made the view is gone. */
   #watch(descriptor: number): Socket {
     const lifeline = new Socket({ fd: descriptor, readable: true, writable: true });
-    lifeline.on("error", () => this.#endView());
-    lifeline.on("close", () => this.#endView());
-    lifeline.resume();
+    let isOrderly = false;
+    const end = (): void => {
+      if (!isOrderly) this.#sweep();
+      this.#endView();
+    };
+    lifeline.on("data", () => (isOrderly = true));
+    lifeline.on("error", end);
+    lifeline.on("end", end);
+    lifeline.on("close", end);
     return lifeline;
   }
 
@@ -108,6 +115,12 @@ class Supervisor {
     }
     if (event.standardError !== undefined) closeDescriptor(event.standardError);
     sendMessage(event.session, answer);
+  }
+
+  /** The maker was killed: what it would have removed is for us to remove. */
+  #sweep(): void {
+    killViewProcesses(namespaceId("self", "user"));
+    if (this.#config.leftovers !== undefined) removeLeftovers(this.#config.leftovers);
   }
 
   /** Ends every process of the view, then the supervisor. */

@@ -33,6 +33,14 @@ test("a wrong word is named, with an example of right ones", () => {
     ["lan,mac=a,mac=b", "'mac' is given twice"],
     ["lan,via=air", "via is tap or veth"],
     ["lan,mtu=big", "mtu 'big'"],
+    ["lan,ip=10.0.0.999/24", "'10.0.0.999/24' is no address"],
+    ["lan,ip=10.0.0.9", "'10.0.0.9' is no address with prefix length"],
+    ["lan,ip=fd77::2/129", "'fd77::2/129' is no address"],
+    ["lan,mac=zz", "'zz' is no MAC address"],
+    ["lan,mac=01:00:5e:00:00:01", "address of a group"],
+    ["lan,gw=nowhere", "'nowhere' is no address of a gateway"],
+    ["lan,if=a/b", "'a/b' cannot name an interface"],
+    ["lan,if=sixteen-octets--", "cannot name an interface"],
   ] as const) {
     assert.throws(
       () => parseViewNet(text),

@@ -1,5 +1,5 @@
 /** A network interface of a view: which switch its cable leads to, and its addresses. */
-import { EXIT, V2Error } from "../base/index.ts";
+import { EXIT, isGroupMac, parseAddress, parseMac, parsePrefix, V2Error } from "../base/index.ts";
 
 export interface ViewNet {
   /** Directory of a VDE switch, or a VNL such as `tap://…`. */
@@ -16,6 +16,9 @@ export interface ViewNet {
    */
   readonly via?: "auto" | "tap" | "veth";
 }
+
+/** Longest name of a network interface (IFNAMSIZ less its NUL). */
+const INTERFACE_NAME_MAX = 15;
 
 const KEYS = ["ip", "mac", "mtu", "gw", "if", "via"] as const;
 
@@ -52,6 +55,8 @@ export function parseViewNet(text: string): ViewNet {
   const mac = values.get("mac");
   const gateway = values.get("gw");
   const name = values.get("if");
+  const bad = unusable(addresses, mac, gateway, name);
+  if (bad !== undefined) throw wrong(bad);
   return {
     switch: target,
     addresses,
@@ -61,4 +66,27 @@ export function parseViewNet(text: string): ViewNet {
     ...(name === undefined ? {} : { interface: name }),
     ...(via === undefined ? {} : { via }),
   };
+}
+
+/** What is wrong with the values themselves: told before anything is started. */
+function unusable(
+  addresses: readonly string[],
+  mac: string | undefined,
+  gateway: string | undefined,
+  name: string | undefined,
+): string | undefined {
+  const address = addresses.find((one) => !one.includes("/") || parsePrefix(one) === undefined);
+  if (address !== undefined) return `'${address}' is no address with prefix length`;
+  if (mac !== undefined) {
+    const octets = parseMac(mac);
+    if (octets === undefined) return `'${mac}' is no MAC address`;
+    if (isGroupMac(octets)) return `'${mac}' is the address of a group, not of one interface`;
+  }
+  if (gateway !== undefined && parseAddress(gateway) === undefined) {
+    return `'${gateway}' is no address of a gateway`;
+  }
+  if (name !== undefined && !(name.length <= INTERFACE_NAME_MAX && /^[^/:\s]+$/.test(name))) {
+    return `'${name}' cannot name an interface`;
+  }
+  return undefined;
 }

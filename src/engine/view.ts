@@ -8,6 +8,7 @@ import type { Duplex } from "node:stream";
 import { EXIT, V2Error } from "../base/index.ts";
 import { connectSession, namespaceId } from "../sys/index.ts";
 import { parseMountSpec } from "../viewos/index.ts";
+import { leftoversAt } from "./leftovers.ts";
 import { claimViewName, forgetView, sessionSocketPath } from "./run-directory.ts";
 import { newView, spawnGuest, startSupervisor } from "./start.ts";
 import type { SupervisorReport } from "./supervisor.ts";
@@ -24,6 +25,11 @@ export interface ViewOptions {
   readonly net?: readonly ViewNet[];
   /** Mount specs, `TYPE:SOURCE:TARGET[:OPTIONS]`. */
   readonly mounts?: readonly string[];
+  /**
+   * A directory of the maker's. The supervisor removes it when the maker dies without closing the
+   * view.
+   */
+  readonly leftovers?: string;
 }
 
 export interface SpawnOptions {
@@ -86,7 +92,11 @@ export class View implements AsyncDisposable {
     const started = startSupervisor({
       root: options.root ?? false,
       orphan: false,
-      config: { name: options.name, net: options.net ?? [] },
+      config: {
+        name: options.name,
+        net: options.net ?? [],
+        ...(options.leftovers === undefined ? {} : { leftovers: leftoversAt(options.leftovers) }),
+      },
     });
     const supervisor = started.child!;
     const lifeline = supervisor.stdio[4] as Duplex;
@@ -112,7 +122,7 @@ export class View implements AsyncDisposable {
     } catch (error) {
       // It may wait for a supervisor that has ended.
       holder?.kill("SIGKILL");
-      lifeline.destroy();
+      lifeline.end(".");
       await ended;
       forgetView(options.name);
       throw error;
@@ -157,7 +167,8 @@ export class View implements AsyncDisposable {
    * Kills every process of the view and ends its supervisor, also when that is dead; idempotent.
    */
   async close(): Promise<void> {
-    this.#lifeline.destroy();
+    // One octet tells an orderly end from the maker's death.
+    if (!this.#lifeline.writableEnded) this.#lifeline.end(".");
     const limit = setTimeout(() => this.#supervisor.kill("SIGKILL"), CLOSE_TIMEOUT_MS);
     await this.ended;
     clearTimeout(limit);

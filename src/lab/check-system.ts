@@ -1,17 +1,11 @@
 /** Checks of the first square that look at its views as systems: mounts, images, identity. */
 import { spawnSync } from "node:child_process";
-import {
-  chmodSync,
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  writeFileSync,
-} from "node:fs";
+import { chmodSync, copyFileSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Check, expect, needs, NotApplicable, succeed } from "./check-support.ts";
+import { probeFuse } from "../sys/index.ts";
 import type { Lab } from "./lab.ts";
 
 const V2 = fileURLToPath(new URL("../cli/main.js", import.meta.url));
@@ -44,7 +38,7 @@ async function vumount(lab: Lab, words: readonly string[]): Promise<void> {
 export const imageCheck: Check = {
   name: "alice mounts a file-system image with its unmodified FUSE server",
   async run(lab) {
-    if (!existsSync("/dev/fuse")) throw new NotApplicable("needs /dev/fuse: modprobe fuse");
+    needsFuse();
     const content = join(lab.directory, "content");
     const mount = join(lab.directory, "image");
     mkdirSync(content);
@@ -61,6 +55,12 @@ export const imageCheck: Check = {
     return `${server}: read a file, ran a program`;
   },
 };
+
+/** FUSE servers need the device, for reading and writing. */
+function needsFuse(): void {
+  const { works, detail, remedy } = probeFuse();
+  if (!works) throw new NotApplicable(`needs /dev/fuse (${detail}): ${remedy}`);
+}
 
 /** An image of a directory, in the first format that can be both made and served here. */
 function makeImage(content: string, path: string): { file: string; server: string } {

@@ -4,9 +4,10 @@ export { Lab, type LabOptions } from "./lab.ts";
 export { loadTopology, parseTopology } from "./load.ts";
 export {
   findLab,
+  forgetLog,
   type LabRecord,
   listLabs,
-  logPath,
+  makeLogPath,
   pruneLabs,
   runningLab,
   startTicksOf,

@@ -113,6 +113,7 @@ export class Lab implements AsyncDisposable {
       name: viewName(this.topology.name, name),
       hostName: name,
       root: node.root,
+      leftovers: this.directory,
       net: node.interfaces.map((one) => ({
         switch: switchAddress(this.topology.name, one.switch, one.port),
         interface: one.name,

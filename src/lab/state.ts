@@ -2,10 +2,10 @@
  * What is known of running labs: a private directory each, with the process that runs it. A lab is
  * alive as long as that process is; everything else of it dies with it.
  */
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { EXIT, V2Error } from "../base/index.ts";
-import { runDirectory } from "../engine/index.ts";
+import { namesIn, runDirectory, runFolder, tidyRunDirectory } from "../engine/index.ts";
 import type { Topology } from "./topology.ts";
 
 export interface LabRecord {
@@ -20,22 +20,26 @@ export interface LabRecord {
 
 const RECORD = "lab.json";
 
-function labsDirectory(): string {
-  const directory = join(runDirectory(), "labs");
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
-  return directory;
-}
-
 /** The directory of a lab by its name; not made here. */
 export function labDirectory(name: string): string {
-  return join(labsDirectory(), name);
+  return join(runFolder("labs"), name);
 }
 
-/** What the runner of a lab in the background says; a fresh file at each start. */
-export function logPath(name: string): string {
-  const directory = join(runDirectory(), "logs");
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
-  return join(directory, `${name}.log`);
+/** What the runner of a lab in the background says; its directory is made here. */
+export function makeLogPath(name: string): string {
+  runDirectory();
+  mkdirSync(runFolder("logs"), { recursive: true, mode: 0o700 });
+  return logPath(name);
+}
+
+function logPath(name: string): string {
+  return join(runFolder("logs"), `${name}.log`);
+}
+
+/** Removes what the runner of a lab in the background has said. */
+export function forgetLog(name: string): void {
+  rmSync(logPath(name), { force: true });
+  tidyRunDirectory();
 }
 
 /** Name of a lab's view among all views of the user. */
@@ -62,7 +66,8 @@ export function claimLab(topology: Topology): string {
   }
   const directory = labDirectory(topology.name);
   rmSync(directory, { recursive: true, force: true });
-  mkdirSync(directory, { mode: 0o700 });
+  runDirectory();
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
   const record: LabRecord = {
     name: topology.name,
     pid: process.pid,
@@ -77,6 +82,7 @@ export function claimLab(topology: Topology): string {
 /** Removes the directory of a lab of this process. */
 export function forgetLab(name: string): void {
   rmSync(labDirectory(name), { recursive: true, force: true });
+  tidyRunDirectory();
 }
 
 /** The running lab of this name. */
@@ -93,16 +99,17 @@ export function findLab(name: string): LabRecord | undefined {
 
 /** All running labs of this user. */
 export function listLabs(): LabRecord[] {
-  return readdirSync(labsDirectory()).flatMap((name) => findLab(name) ?? []);
+  return namesIn("labs").flatMap((name) => findLab(name) ?? []);
 }
 
 /** Removes what dead labs have left, with their logs; @returns their names. */
 export function pruneLabs(): string[] {
-  const dead = readdirSync(labsDirectory()).filter((name) => findLab(name) === undefined);
+  const dead = namesIn("labs").filter((name) => findLab(name) === undefined);
   for (const name of dead) {
     rmSync(labDirectory(name), { recursive: true, force: true });
     rmSync(logPath(name), { force: true });
   }
+  tidyRunDirectory();
   return dead;
 }
 

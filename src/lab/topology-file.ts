@@ -18,6 +18,9 @@ export interface Problem {
 
 /** Rounds of taking out what the schema refuses, so that the rest can be checked too. */
 const CLEANING_ROUNDS = 3;
+/** A wrong value is shown with its problem, but not the whole of a file that is none. */
+const PROBLEM_MAX = 240;
+
 /** References to one YAML anchor, so that a small file cannot become a huge value. */
 const ALIASES_MAX = 100;
 
@@ -45,7 +48,8 @@ export class TopologyDocument {
   #addAt(offset: number, message: string): void {
     const { line, col } = this.#lines.linePos(offset);
     // A problem is one line, also when a name in the file has line ends or terminal codes in it.
-    const clean = message.replaceAll(/[\p{Cc}\u2028\u2029]/gu, "?");
+    const whole = message.replaceAll(/[\p{Cc}\p{Cf}\uFFFD\u2028\u2029]/gu, "?");
+    const clean = whole.length > PROBLEM_MAX ? `${whole.slice(0, PROBLEM_MAX)}…` : whole;
     const problem = { line: Math.max(1, line), column: Math.max(1, col), message: clean };
     const isKnown = this.problems.some(
       (p) => p.line === problem.line && p.column === problem.column && p.message === clean,

@@ -176,3 +176,10 @@ test("any text and any YAML value gives a topology or problems with a place, nev
     { seed: 4, numRuns: 400 },
   );
 });
+
+test("a file that is no topology at all is told in one short line", () => {
+  const [problem, ...more] = problemsOf(`\u009b31m\uFFFD${"x".repeat(5000)}`);
+  assert.deepEqual(more, []);
+  assert.match(problem!, /^lab\.yaml:1:1: the file must be a mapping, not "\?31m\?x+…$/);
+  assert.ok(problem!.length < 300);
+});

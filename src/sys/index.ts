@@ -5,6 +5,8 @@ export * from "./epoll.ts";
 export * from "./fd-passing.ts";
 export * from "./ethtool.ts";
 export * from "./guest-memory.ts";
+export * from "./host-settings.ts";
+export * from "./inherited.ts";
 export * from "./launch-program.ts";
 export * from "./libc.ts";
 export * from "./mmsg.ts";

@@ -4,9 +4,10 @@
  * want to know before they start anything.
  */
 import { spawnSync } from "node:child_process";
-import { accessSync, closeSync, constants, openSync, readFileSync } from "node:fs";
+import { accessSync, closeSync, constants, openSync } from "node:fs";
 import { delimiter, join } from "node:path";
-import { errnoName, errnoText } from "../base/index.ts";
+import { ERRNO, errnoName, errnoText } from "../base/index.ts";
+import { kernelParameter, namespaceRefusal, type ViewNamespace } from "./host-settings.ts";
 import { declareSyscall, errno } from "./libc.ts";
 
 /** What a probe found. */
@@ -64,87 +65,11 @@ export function findProgram(name: string): string | undefined {
   return undefined;
 }
 
-/** Value of a kernel parameter, e.g. "user.max_user_namespaces"; undefined: it does not exist. */
-export function kernelParameter(name: string): string | undefined {
-  try {
-    return readFileSync(`/proc/sys/${name.replaceAll(".", "/")}`, "utf8").trim();
-  } catch {
-    return undefined;
-  }
-}
-
 /** A finding without its remedy when it works: there is nothing to do. */
 function finding(fields: Finding): Finding {
   if (!fields.works) return fields;
   const { remedy: _, ...rest } = fields;
   return rest;
-}
-
-const sysctl = (name: string, value: string): string =>
-  `sudo sysctl -w ${name}=${value}, and '${name}=${value}' in /etc/sysctl.d/60-v2.conf to keep it`;
-
-/**
- * The AppArmor profile that gives one program the user namespaces back.
- * @param program absolute path of the node in use
- */
-export function appArmorProfile(program: string): string {
-  return [
-    "abi <abi/4.0>,",
-    "include <tunables/global>",
-    `profile v2-node ${program} flags=(unconfined) {`,
-    "  userns,",
-    "}",
-  ].join("\n");
-}
-
-/** What the judgement on user namespaces rests on; tests imagine other machines. */
-export interface HostSettings {
-  readonly parameter: (name: string) => string | undefined;
-  /** AppArmor label of this process: "unconfined", or the profile that covers this program. */
-  readonly label: string | undefined;
-  readonly isRoot: boolean;
-}
-
-function ownLabel(): string | undefined {
-  try {
-    return readFileSync("/proc/self/attr/current", "utf8").replaceAll("\0", "").trim();
-  } catch {
-    return undefined;
-  }
-}
-
-function thisHost(): HostSettings {
-  return {
-    parameter: kernelParameter,
-    label: ownLabel(),
-    isRoot: process.getuid?.() === 0,
-  };
-}
-
-/**
- * Why user namespaces are refused, from the kernel's own settings; undefined: no setting forbids
- * them. A few file reads: cheap enough before every start of a view.
- */
-export function userNamespaceRefusal(
-  { parameter, label, isRoot }: HostSettings = thisHost(),
-): { readonly reason: string; readonly remedy: string } | undefined {
-  const clone = "kernel.unprivileged_userns_clone";
-  const limit = "user.max_user_namespaces";
-  const apparmor = "kernel.apparmor_restrict_unprivileged_userns";
-  if (parameter(limit) === "0") return { reason: `${limit} is 0`, remedy: sysctl(limit, "15000") };
-  if (isRoot) return undefined;
-  if (parameter(clone) === "0") return { reason: `${clone} is 0`, remedy: sysctl(clone, "1") };
-  // A profile of its own, such as the one below, frees a program from the restriction.
-  if (parameter(apparmor) === "1" && label === "unconfined") {
-    return {
-      reason: `AppArmor restricts them (${apparmor} is 1)`,
-      remedy:
-        `write this to /etc/apparmor.d/v2-node and run 'sudo apparmor_parser -r ` +
-        `/etc/apparmor.d/v2-node', or: ${sysctl(apparmor, "0")}\n` +
-        appArmorProfile(process.execPath),
-    };
-  }
-  return undefined;
 }
 
 /** Launch programs of views are machine code, emitted for one processor so far. */
@@ -159,34 +84,62 @@ export function probeProcessor(): Finding {
   });
 }
 
-/** Makes a user namespace in a child and becomes uid 0 of it, as a view does. */
-export function probeUserNamespaces(): Finding {
-  const { works, reason } = attempt("unshare", ["--user", "--map-root-user", "true"]);
-  const refusal = works ? undefined : userNamespaceRefusal();
+/** unshare(1) in front of a program's words: was it the one that failed, and with ENOSPC? */
+const isUnshareFailure = (reason: string): boolean => reason.startsWith("unshare:");
+const isLimitReached = (reason: string): boolean => reason.endsWith(errnoText(ERRNO.ENOSPC));
+
+const CONTAINER_REMEDY =
+  "in a container: start it with a seccomp profile that allows unshare and clone " +
+  "(docker: --security-opt seccomp=unconfined)";
+
+/** Makes namespaces in a child, the user namespace as a view does: the child is uid 0 of it. */
+function probeNamespace(
+  kind: ViewNamespace,
+  words: readonly string[],
+  fields: Pick<Finding, "capability" | "neededFor" | "required">,
+): Finding {
+  const { works, reason } = attempt("unshare", ["-Ur", ...words]);
+  const refusal = works ? undefined : namespaceRefusal(kind, undefined, isLimitReached(reason));
+  // Nothing works without the first of them: its row tells why.
+  const isFirst = kind === "user" || namespaceRefusal("user") === undefined;
   return finding({
-    capability: "user namespaces",
+    ...fields,
     works,
-    detail: works ? "" : (refusal?.reason ?? reason),
-    neededFor: "every view",
-    required: true,
-    remedy:
-      refusal?.remedy ??
-      "in a container: start it with a seccomp profile that allows unshare and clone " +
-        "(docker: --security-opt seccomp=unconfined)",
+    detail: works ? "" : isFirst ? (refusal?.reason ?? reason) : "no user namespaces",
+    remedy: isFirst ? (refusal?.remedy ?? CONTAINER_REMEDY) : "see user namespaces",
   });
+}
+
+/** User namespaces: what everything else of a view stands on. */
+export function probeUserNamespaces(): Finding {
+  const fields = { capability: "user namespaces", neededFor: "every view", required: true };
+  return probeNamespace("user", ["true"], fields);
 }
 
 /** Makes a mount inside a user and mount namespace of a child. */
 export function probeMounts(): Finding {
-  const script = "mount -t tmpfs none /tmp";
-  const { works, reason } = attempt("unshare", ["-Urm", "sh", "-c", script]);
-  return finding({
+  return probeNamespace("mnt", ["-m", "mount", "-t", "tmpfs", "none", "/tmp"], {
     capability: "mounts in a user namespace",
-    works,
-    detail: works ? "" : reason,
     neededFor: "mounts of a view",
     required: true,
-    remedy: "see user namespaces; in a container, mount must be allowed too",
+  });
+}
+
+/** Host names of their own. */
+export function probeHostNames(): Finding {
+  return probeNamespace("uts", ["-u", "true"], {
+    capability: "host name namespaces",
+    neededFor: "every view",
+    required: true,
+  });
+}
+
+/** Networks of their own. */
+export function probeNetworks(): Finding {
+  return probeNamespace("net", ["-n", "true"], {
+    capability: "network namespaces",
+    neededFor: "views with a network (--net), labs",
+    required: false,
   });
 }
 
@@ -278,7 +231,9 @@ export function probeOverlay(): Finding {
     detail: works ? "" : reason,
     neededFor: "overlay mounts of a view (copy on write)",
     required: false,
-    remedy: "sudo modprobe overlay; a kernel from 5.11",
+    remedy: isUnshareFailure(reason)
+      ? "see mounts in a user namespace"
+      : "sudo modprobe overlay; a kernel from 5.11",
   });
 }
 
@@ -293,7 +248,11 @@ export function probeVeth(): Finding {
     detail: works ? "" : ip === undefined ? "the program 'ip' is missing" : reason,
     neededFor: "cables of views where /dev/net/tun is closed",
     required: false,
-    remedy: ip === undefined ? "sudo apt install iproute2" : "sudo modprobe veth",
+    remedy: isUnshareFailure(reason)
+      ? "see network namespaces"
+      : ip === undefined
+        ? "sudo apt install iproute2"
+        : "sudo modprobe veth",
   });
 }
 
@@ -345,11 +304,13 @@ export function probeAll(): readonly Finding[] {
     probeProcessor(),
     probeUserNamespaces(),
     probeMounts(),
+    probeHostNames(),
     probeSeccompNotify(),
     probePtrace(),
     probeTun(),
     probeFuse(),
     probeOverlay(),
+    probeNetworks(),
     probeVeth(),
     probeKvm(),
     ...probePrograms(),

@@ -48,6 +48,29 @@ test("a command in a view keeps exit status, standard streams, directory, enviro
   assert.equal(inside.stdout, outside.stdout);
 });
 
+test("a command in a view inherits the descriptors that it was given", async () => {
+  using directory = temporaryDirectory();
+  writeFileSync(join(directory.path, "hello"), "from seven\n");
+  const outcome = await runProgram(
+    [
+      "bash",
+      "-c",
+      `exec 4>/dev/null 7<hello
+       ${process.execPath} ${V2} view -- sh -c 'cat <&7; echo lost >&4; cat <&5' 5< <(echo piped)`,
+    ],
+    { cwd: directory.path },
+  );
+  assert.deepEqual([outcome.stdout, outcome.stderr], ["from seven\npiped\n", ""]);
+});
+
+test("a view has no descriptors that its command was not given", async () => {
+  const list = "ls -l /proc/self/fd";
+  const numbers = (text: string): string[] =>
+    [...text.matchAll(/ (\d+) -> /g)].map((found) => found[1]!);
+  const outside = await runProgram(["sh", "-c", list]);
+  assert.deepEqual(numbers((await inView(list)).stdout), numbers(outside.stdout));
+});
+
 test("a command in a view is ended by signals as if run directly", async () => {
   assert.equal((await inView("kill -TERM $$")).signal, "SIGTERM");
   const child = spawn(process.execPath, [V2, "view", "--", "sleep", "60"], { stdio: "ignore" });
@@ -212,8 +235,12 @@ test("mounts given on the command line are there before the command starts", asy
   const wrong = await inView("true", ["--mount", "tmpfs:/mnt"]);
   assert.equal(wrong.code, 2);
   const impossible = await inView("true", ["--mount", "nosuchfs::/mnt"]);
-  assert.notEqual(impossible.code, 0);
+  assert.equal(impossible.code, 126);
   assert.match(impossible.stderr, /mount nosuchfs on \/mnt: No such device/);
+  // Nothing is missing but the directory: the command was not even looked for.
+  const nowhere = await inView("true", ["--mount", "tmpfs::/none/such"]);
+  assert.equal(nowhere.code, 126);
+  assert.match(nowhere.stderr, /mount tmpfs on \/none\/such: No such file or directory/);
 });
 
 test("unmodified FUSE servers mount images in a view, and programs run from them", async (t) => {
