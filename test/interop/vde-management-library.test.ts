@@ -17,6 +17,7 @@ const PROGRAM = `
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <libvdemgmt.h> /* takes size_t for granted */
 static int events = 0;
 static void happened(const char *event, const int tag, const char *data) {
@@ -25,8 +26,9 @@ static void happened(const char *event, const int tag, const char *data) {
 }
 int main(int argc, char **argv) {
   char line[256];
-  struct vdemgmt *conn = vdemgmt_open(argv[1]);
-  if (conn == NULL) return 1;
+  struct vdemgmt *conn;
+  /* The socket is there a moment before the switch listens. */
+  while ((conn = vdemgmt_open(argv[1])) == NULL) usleep(20000);
   printf("version '%s' prompt '%s'\\nbanner '%s'\\n",
     vdemgmt_getversion(conn), vdemgmt_getprompt(conn), vdemgmt_getbanner(conn));
   char **commands = vdemgmt_commandlist(conn);
