@@ -121,8 +121,8 @@ async function tryRing(t: TestContext, makes: readonly Make[]): Promise<void> {
   for (const vlan of [RED, BLUE]) await ring.carriedBy(vlan, whole);
   for (const group of [red, blue]) assert.equal(await net.copies(group), 1);
 
-  // The cable behind the root stops to carry the one VLAN, told at both ends: told at one, the other
-  // learns it by silence, after three hellos. The other VLAN must not notice.
+  // The cable behind the root stops to carry the one VLAN, told at both ends: told at one, the
+  // other learns it by silence, after three hellos. The other VLAN must not notice.
   const blueFlow = flow(net, blue);
   await net.connected(blue);
   await ring.tell(0, `vlan/delport ${RED} ${NEXT}`);

@@ -25,16 +25,7 @@ const mesh = (makes: readonly Make[]): Plan => ({
   edges: makes.flatMap((_, a) => makes.slice(a + 1).map((__, i) => [a, a + 1 + i] as const)),
 });
 
-const EIGHT: readonly Make[] = [
-  "v2",
-  "debian",
-  "v2",
-  "debian",
-  "v2",
-  "debian",
-  "v2",
-  "debian",
-];
+const EIGHT: readonly Make[] = ["v2", "debian", "v2", "debian", "v2", "debian", "v2", "debian"];
 
 const PLANS: readonly [string, Plan][] = [
   ["a ring of three of ours", ring(["v2", "v2", "v2"])],

@@ -20,7 +20,8 @@ for (const [via, kind] of [
   ["veth", "debian"],
 ]) {
   test(`Debian's vde_plug2tap and a view on ${via} reach each other on ${kind}`, async (t) => {
-    if (!has("vde_plug2tap") || !has("vde_switch")) return t.skip("needs vde_plug2tap: apt install vde2");
+    if (!has("vde_plug2tap") || !has("vde_switch"))
+      return t.skip("needs vde_plug2tap: apt install vde2");
     if (!has("ping") || !has("ip")) {
       return t.skip("needs ping and ip: apt install iputils-ping iproute2");
     }
