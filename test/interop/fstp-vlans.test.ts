@@ -152,7 +152,6 @@ async function tryRing(t: TestContext, makes: readonly Make[]): Promise<void> {
 }
 
 for (const makes of [
-  ["v2", "debian", "v2"],
   ["debian", "v2", "debian"],
   ["v2", "debian", "debian", "v2", "v2"],
 ] as const) {
