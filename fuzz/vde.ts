@@ -13,6 +13,7 @@ import {
   LineSplitter,
   RequestReader,
   Switch,
+  type SwitchOptions,
 } from "../src/vde/index.ts";
 import { BPDU_FRAME_OCTETS, BpduView, emitBpdu, parseBpdu, printBpdu } from "../src/wire/index.ts";
 import { realBpdus } from "../test/real-bpdus.ts";
@@ -22,6 +23,11 @@ import type { FuzzTarget } from "./target.ts";
 const PORTS = 8;
 /** Stations that a table holds: few, so that it is full at times. */
 const ENTRIES = 16;
+/** In VLAN 0, and a tagged one of VLAN 5. */
+const TREE_PORTS = [1, 2, 4];
+/** What one BPDU at each port may set off: hellos, and answers to all ports in two VLANs. */
+const TREE_REPLIES_MAX = 100;
+const BRIDGE_GROUP = Uint8Array.of(1, 0x80, 0xc2, 0, 0, 0);
 const utf8 = new TextEncoder();
 
 /** The input as two pieces of a stream. */
@@ -53,20 +59,26 @@ function readFrames(pieces: readonly Uint8Array[]): Uint8Array[] {
 }
 
 /** A switch with access and trunk ports, so that every path of the VLAN code is taken. */
-function trunkedSwitch(): Switch {
-  const made = new Switch({ ports: PORTS, entriesMax: ENTRIES });
+function trunkedSwitch(options: SwitchOptions = {}): Switch {
+  const made = new Switch({ ...options, ports: PORTS, entriesMax: ENTRIES });
   made.apply({ kind: "vlan", change: { kind: "create", vlan: 5 } }, 0);
   made.apply({ kind: "vlan", change: { kind: "untagged", port: 3, vlan: 5 } }, 0);
   made.apply({ kind: "vlan", change: { kind: "member", vlan: 5, port: 4, isMember: true } }, 0);
   return made;
 }
 
-function forward(made: Switch, pool: FramePool, octets: Uint8Array, port: number): void {
+function forward(
+  made: Switch,
+  pool: FramePool,
+  octets: Uint8Array,
+  port: number,
+  nowMs: number,
+): void {
   const slot = pool.take();
   pool.octets.set(octets, pool.start[slot]);
   pool.length[slot] = octets.length;
   const targets = new Int32Array(1);
-  made.decideBatch(pool, Int32Array.of(slot), 1, port, octets.length, targets, new Int32Array(1));
+  made.decideBatch(pool, Int32Array.of(slot), 1, port, nowMs, targets, new Int32Array(1));
   const target = targets[0]!;
   pool.release(slot);
   assert.ok(target === FLOOD || target === DROP || (target >= 0 && target <= PORTS), `${target}`);
@@ -83,8 +95,37 @@ function switchTarget(): FuzzTarget {
     seeds: realFrames,
     run(octets) {
       for (const made of switches) {
-        for (const port of [1, 3, 4]) forward(made, pool, octets, port);
+        for (const port of [1, 3, 4]) forward(made, pool, octets, port, octets.length);
       }
+    },
+  };
+}
+
+/**
+ * A switch in the middle of a conversation: two peers on an untagged and a tagged port. Time passes
+ * as the input says, so that news also ages and ports take their steps.
+ */
+function spanningTreeTarget(): FuzzTarget {
+  const pool = new FramePool(1);
+  const address = Uint8Array.of(2, 0, 0, 0, 0, 1);
+  const made = trunkedSwitch({ fstp: { address } });
+  let nowMs = 0;
+  made.setFstp(true, nowMs);
+  for (const port of TREE_PORTS) made.portUp(port, nowMs);
+  const sent: Uint8Array[] = [];
+  made.outlet = { send: (_, frame) => sent.push(frame.slice()) };
+  return {
+    name: "vde-fstp",
+    seeds: realBpdus,
+    run(octets) {
+      sent.length = 0;
+      nowMs += octets.length === 0 ? 0 : octets[0]! ^ octets[octets.length - 1]!;
+      made.fstp!.poll(nowMs);
+      // A bridge group address, so that it is not a frame like any other.
+      octets.set(BRIDGE_GROUP.subarray(0, octets.length));
+      for (const port of TREE_PORTS) forward(made, pool, octets, port, nowMs);
+      assert.ok(sent.length <= TREE_REPLIES_MAX, `${sent.length} BPDUs`);
+      for (const frame of sent) assert.ok(parseBpdu(BpduView.over(frame)!) !== undefined);
     },
   };
 }
@@ -112,6 +153,7 @@ export const VDE_TARGETS: readonly FuzzTarget[] = [
     run: (octets) => assert.deepEqual(readFrames(cut(octets)), readFrames([octets])),
   },
   switchTarget(),
+  spanningTreeTarget(),
   {
     name: "vde-bpdu",
     seeds: realBpdus,

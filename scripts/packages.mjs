@@ -9,6 +9,7 @@ export const DEBIAN_PACKAGES = [
   "vde2",
   "vdeplug",
   "libvdeplug-dev",
+  "libvde-dev",
   "qemu-system-x86",
   "user-mode-linux",
   "squashfuse",

@@ -104,6 +104,24 @@ test("a client that closes its side gets the answers to what it said before", as
   });
 });
 
+test("a line without an end is a command when nothing follows, and none while it comes", async () => {
+  await withConsole(async ({ path }) => {
+    const session = await open(path);
+    session.socket.write("port/create 3");
+    assert.equal(await session.hears(PROMPT), `1000 Success\n${PROMPT}`);
+    for (const octet of "port/create 4\n") {
+      await new Promise((resolve) => session.socket.write(octet, resolve));
+    }
+    assert.equal(await session.hears(PROMPT), `1000 Success\n${PROMPT}`);
+    // A line of which the rest waits behind commands that are still to be run.
+    const many = "port/create 5\n".repeat(5000);
+    session.socket.write(`${many}port/create 6\nshowin`);
+    await new Promise((resolve) => session.socket.write("fo\n", resolve));
+    assert.doesNotMatch(await session.hears("uptime"), /not implemented/);
+    session.socket.destroy();
+  });
+});
+
 test("shutdown ends its session and tells the owner once", async () => {
   await withConsole(async ({ path, shutdowns }) => {
     const session = await open(path);

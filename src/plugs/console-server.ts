@@ -23,6 +23,11 @@ const EVENTS_WAIT_OCTETS_MAX = 256 * 1024;
 const WAIT_OCTETS_MAX = 4 * 1024 * 1024;
 /** Lines of one session that wait to be run before it is read no further. */
 const LINES_WAIT_MAX = 16;
+/**
+ * Silence after which an unfinished line is a command. The vdeterm of vde2 ends no line, because
+ * vde_switch takes each read as one; a line that comes in pieces comes without such a pause.
+ */
+const LINE_PAUSE_MS = 50;
 
 export interface ConsoleServerOptions {
   readonly management: SwitchManagement;
@@ -134,6 +139,7 @@ class Talk {
   readonly #lines: string[] = [];
   #isRunning = false;
   #isEnded = false;
+  #pause: NodeJS.Timeout | undefined;
 
   constructor(socket: Socket, options: ConsoleServerOptions, refusals: ConsoleRefusals) {
     this.#socket = socket;
@@ -145,7 +151,10 @@ class Talk {
     socket.on("drain", () => void this.#run());
     socket.on("end", () => this.#ended());
     socket.on("error", () => socket.destroy());
-    socket.on("close", () => this.#session.close());
+    socket.on("close", () => {
+      clearTimeout(this.#pause);
+      this.#session.close();
+    });
     this.#send(this.#session.greeting);
   }
 
@@ -162,7 +171,21 @@ class Talk {
   #heard(lines: readonly string[]): void {
     this.#lines.push(...lines);
     if (this.#lines.length > LINES_WAIT_MAX) this.#socket.pause();
+    this.#expectRest();
     void this.#run();
+  }
+
+  /** Takes what has come of a line for all of it when nothing follows. */
+  #expectRest(): void {
+    clearTimeout(this.#pause);
+    if (!this.#splitter.isMidLine) return;
+    this.#pause = setTimeout(() => {
+      // The rest may be there, and not be read.
+      if (this.#socket.isPaused() || this.#isEnded) return;
+      const line = this.#splitter.take();
+      this.#heard(line === undefined ? [] : [line]);
+    }, LINE_PAUSE_MS);
+    this.#pause.unref();
   }
 
   /** The peer says no more: what it said is still done. */
@@ -190,7 +213,10 @@ class Talk {
     this.#isRunning = false;
     if (this.#lines.length > 0) return;
     if (this.#isEnded) this.end();
-    else this.#socket.resume();
+    else if (this.#socket.isPaused()) {
+      this.#socket.resume();
+      this.#expectRest();
+    }
   }
 
   #send(text: string): void {

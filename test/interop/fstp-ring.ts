@@ -77,7 +77,7 @@ export class Ring {
       const directory = this.shop.path(`s${i}`);
       const words = ["-s", directory, "-F", "--macaddr", `02:00:00:00:00:0${i}`];
       words.push("--priority", String(0x1000 * (i + 1)));
-      words.push("-M", this.#console(i));
+      words.push("-M", this.consolePath(i));
       const running =
         make === "debian"
           ? this.shop.start("vde_switch", words)
@@ -91,18 +91,16 @@ export class Ring {
     }
   }
 
-  /** A cable between two switches, by number. */
-  cable(a: number, b: number, make: Make): Running {
-    const [from, to] = [this.switches[a]!.directory, this.switches[b]!.directory];
-    return make === "v2"
-      ? this.shop.v2("plug", from, to)
-      : this.shop.start("vde_plug", [`vde://${from}`, `vde://${to}`]);
+  /** A cable between two switches, by number, in these ports or in any. */
+  cable(a: number, b: number, make: Make, ports?: readonly [number, number]): Running {
+    const [from, to] = [this.#place(a, ports?.[0]), this.#place(b, ports?.[1])];
+    return make === "v2" ? this.shop.v2("plug", from, to) : this.shop.start("vde_plug", [from, to]);
   }
 
-  /** A station at every switch. */
-  station(index: number): StationProcess {
-    const plug = this.shop.start("vde_plug", [`vde://${this.switches[index]!.directory}`]);
-    const station = new StationProcess(plug, index);
+  /** A station at a switch. */
+  station(index: number, port?: number): StationProcess {
+    const plug = this.shop.start("vde_plug", [this.#place(index, port)]);
+    const station = new StationProcess(plug, this.stations.length);
     this.stations.push(station);
     return station;
   }
@@ -114,15 +112,15 @@ export class Ring {
     }
   }
 
-  /** Broadcasts of all stations until one round is heard by all others. @returns ms it took. */
-  async connected(): Promise<number> {
+  /** Broadcasts of stations until one round is heard by all others of them. @returns ms it took. */
+  async connected(group: readonly StationProcess[] = this.stations): Promise<number> {
     const startMs = performance.now();
     const rounds: number[] = [];
-    const send = () => rounds.push(this.#round());
+    const send = () => rounds.push(this.round(group));
     send();
     const timer = setInterval(send, EVERY_MS);
     try {
-      await until(() => rounds.some((first) => this.#missed(first) === 0));
+      await until(() => rounds.some((first) => missed(group, first) === 0));
     } finally {
       clearInterval(timer);
     }
@@ -133,16 +131,23 @@ export class Ring {
    * Rounds until two in a row were heard by everybody. @returns the most copies that one station
    * heard of one broadcast of them.
    */
-  async copies(): Promise<number> {
+  async copies(group: readonly StationProcess[] = this.stations): Promise<number> {
     const first = this.#broadcasts;
-    await this.connected();
+    await this.connected(group);
     // What still circles of the first is driven past every station by the second.
-    await this.connected();
+    await this.connected(group);
     return Math.max(
-      ...this.stations.flatMap(({ heard }) =>
+      ...group.flatMap(({ heard }) =>
         Array.from({ length: this.#broadcasts - first }, (_, i) => heard.get(first + i) ?? 0),
       ),
     );
+  }
+
+  /** One broadcast of each station. @returns the number of the first. */
+  round(group: readonly StationProcess[] = this.stations): number {
+    const first = this.#broadcasts;
+    for (const station of group) station.broadcast(this.#broadcasts++);
+    return first;
   }
 
   /** Most copies of any broadcast so far. */
@@ -154,7 +159,7 @@ export class Ring {
   console(index: number, command: string): Promise<string> {
     return new Promise((resolve, reject) => {
       let text = "";
-      const socket = connect(this.#console(index));
+      const socket = connect(this.consolePath(index));
       socket.setEncoding("utf8");
       socket.on("error", reject);
       socket.on("data", (octets: string) => {
@@ -188,26 +193,25 @@ export class Ring {
     await this.shop.close();
   }
 
-  #console(index: number): string {
+  /** Management socket of a switch. */
+  consolePath(index: number): string {
     return this.shop.path(`m${index}`);
   }
 
-  #round(): number {
-    const first = this.#broadcasts;
-    for (const station of this.stations) station.broadcast(this.#broadcasts++);
-    return first;
+  /** @param port undefined: any. */
+  #place(index: number, port: number | undefined): string {
+    const { directory } = this.switches[index]!;
+    return port === undefined ? `vde://${directory}` : `vde://${directory}[${port}]`;
   }
+}
 
-  /** Pairs of station and broadcast of a round that were not heard. */
-  #missed(first: number): number {
-    let missed = 0;
-    for (const [to, { heard }] of this.stations.entries()) {
-      for (const from of this.stations.keys()) {
-        if (from !== to && !heard.has(first + from)) missed++;
-      }
-    }
-    return missed;
+/** Pairs of stations of a group and broadcasts of a round that were not heard. */
+function missed(group: readonly StationProcess[], first: number): number {
+  let count = 0;
+  for (const [to, { heard }] of group.entries()) {
+    for (const from of group.keys()) if (from !== to && !heard.has(first + from)) count++;
   }
+  return count;
 }
 
 function hasEnded({ child }: Running): boolean {

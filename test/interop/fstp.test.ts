@@ -25,15 +25,16 @@ const mesh = (makes: readonly Make[]): Plan => ({
   edges: makes.flatMap((_, a) => makes.slice(a + 1).map((__, i) => [a, a + 1 + i] as const)),
 });
 
+const EIGHT: readonly Make[] = ["v2", "debian", "v2", "debian", "v2", "debian", "v2", "debian"];
+
 const PLANS: readonly [string, Plan][] = [
   ["a ring of three of ours", ring(["v2", "v2", "v2"])],
   ["a ring of two of ours and Debian's", ring(["v2", "debian", "v2"])],
   ["a ring of ours and two of Debian's, theirs the root", ring(["debian", "v2", "debian"])],
   ["a mesh of two of ours and two of Debian's", mesh(["v2", "debian", "v2", "debian"])],
-  [
-    "a ring of eight in turn",
-    ring(["v2", "debian", "v2", "debian", "v2", "debian", "v2", "debian"]),
-  ],
+  ["a mesh of five, Debian's the root", mesh(["debian", "v2", "debian", "v2", "v2"])],
+  ["a ring of eight in turn", ring(EIGHT)],
+  ["a mesh of eight in turn", mesh(EIGHT)],
 ];
 
 async function tryPlan(t: TestContext, { makes, edges }: Plan): Promise<void> {

@@ -1,6 +1,6 @@
 /** Starting our switch and plug, and the peers they are tried with. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readlinkSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
@@ -94,6 +94,26 @@ export class Workshop {
     await Promise.all(this.#running.map(({ ended }) => ended));
     rmSync(this.place, { recursive: true, force: true });
   }
+}
+
+/** What a process has open, threads and children included: it must not grow. */
+export function possessions(pid: number): {
+  descriptors: number;
+  sockets: number;
+  threads: number;
+} {
+  const links = readdirSync(`/proc/${pid}/fd`).map((fd) => {
+    try {
+      return readlinkSync(`/proc/${pid}/fd/${fd}`);
+    } catch {
+      return "";
+    }
+  });
+  return {
+    descriptors: links.filter((link) => link !== "").length,
+    sockets: links.filter((link) => link.startsWith("socket:")).length,
+    threads: readdirSync(`/proc/${pid}/task`).length,
+  };
 }
 
 /** A frame with its length in front, as plugs speak it on streams. */

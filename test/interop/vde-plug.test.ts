@@ -5,7 +5,7 @@ import { spawnSync } from "node:child_process";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
-import { broadcast, framed, has, type Running, until, Workshop } from "./vde-peers.ts";
+import { broadcast, framed, has, type Running, until, V2, Workshop } from "./vde-peers.ts";
 
 const NEEDS = "needs vde_plug and vde_switch: apt install vde2 vdeplug";
 
@@ -68,6 +68,34 @@ test("a plug joins two switches, ours and Debian's", async (t) => {
   await passes(a, b, broadcast(100, 1));
   await passes(b, a, broadcast(100, 2));
 });
+
+for (const [left, right] of [
+  ["debian", "debian"],
+  ["debian", "v2"],
+] as const) {
+  test(`Debian's dpipe joins the plugs ${left} and ${right} of our switch and Debian's`, async (t) => {
+    if (!has("dpipe") || !has("vde_switch")) return t.skip(NEEDS);
+    const shop = new Workshop(t);
+    const [ours, theirs] = [await shop.ourSwitch(), await shop.debianSwitch()];
+    const words = (kind: string, directory: string): string[] =>
+      kind === "v2" ? [process.execPath, V2, "plug", directory] : ["vde_plug", directory];
+    const pipe = shop.start("dpipe", [
+      ...words(left, ours.directory),
+      "=",
+      ...words(right, theirs.directory),
+    ]);
+    const a = shop.v2("plug", ours.directory);
+    const b = shop.start("vde_plug", [theirs.directory]);
+    for (const length of [60, 1514]) {
+      await passes(a, b, broadcast(length, 1));
+      await passes(b, a, broadcast(length, 2));
+    }
+    // The end of one switch ends its plug, and so both sides of the pipe.
+    ours.running.child.kill("SIGTERM");
+    assert.equal(await ours.running.ended, 0);
+    await pipe.ended;
+  });
+}
 
 test("a plug runs a command whose standard input and output are the cable", async (t) => {
   const shop = new Workshop(t);

@@ -1,4 +1,4 @@
-/** A host behind Debian's vde_plug2tap and a view of ours on one switch of ours. */
+/** A host behind Debian's vde_plug2tap and a view of ours on one switch, ours or Debian's. */
 import assert from "node:assert/strict";
 import { accessSync, constants } from "node:fs";
 import { test } from "node:test";
@@ -13,15 +13,21 @@ function canOpenTun(): boolean {
   }
 }
 
-for (const via of ["tap", "veth"]) {
-  test(`Debian's vde_plug2tap and a view cabled by ${via} reach each other`, async (t) => {
-    if (!has("vde_plug2tap")) return t.skip("needs vde_plug2tap: apt install vde2");
+for (const [via, kind] of [
+  ["tap", "ours"],
+  ["veth", "ours"],
+  ["tap", "debian"],
+  ["veth", "debian"],
+]) {
+  test(`Debian's vde_plug2tap and a view on ${via} reach each other on ${kind}`, async (t) => {
+    if (!has("vde_plug2tap") || !has("vde_switch"))
+      return t.skip("needs vde_plug2tap: apt install vde2");
     if (!has("ping") || !has("ip")) {
       return t.skip("needs ping and ip: apt install iputils-ping iproute2");
     }
     if (!canOpenTun()) return t.skip("needs /dev/net/tun: chmod 666 /dev/net/tun");
     const shop = new Workshop(t);
-    const { directory } = await shop.ourSwitch();
+    const { directory } = await (kind === "ours" ? shop.ourSwitch() : shop.debianSwitch());
     // The TAP interface lives in a network namespace of its own, so that an ordinary user can make
     // it; the namespace ends with its shell.
     const script = `vde_plug2tap -s ${directory} tap0 & plug=$!

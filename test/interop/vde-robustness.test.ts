@@ -1,11 +1,11 @@
 /** Clients and switches that are killed while frames flow, and requests that cannot be met. */
 // time limit: 180 s
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readdirSync, readlinkSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { test } from "node:test";
 import { Rng } from "../../src/base/index.ts";
 import { managedSwitch } from "./vde-consoles.ts";
-import { broadcast, framed, has, type Running, until, Workshop } from "./vde-peers.ts";
+import { broadcast, framed, has, possessions, type Running, until, Workshop } from "./vde-peers.ts";
 
 const NEEDS = "needs vde_plug: apt install vdeplug";
 const CLIENT_ROUNDS = 48;
@@ -37,22 +37,6 @@ async function passes(from: Running, to: Running, number: number): Promise<void>
     clearInterval(timer);
   }
   assert.ok(to.output().includes(frame), `${from.errors()}${to.errors()}`);
-}
-
-/** What a process has open, threads and children included: it must not grow. */
-function possessions(pid: number): { descriptors: number; sockets: number; threads: number } {
-  const links = readdirSync(`/proc/${pid}/fd`).map((fd) => {
-    try {
-      return readlinkSync(`/proc/${pid}/fd/${fd}`);
-    } catch {
-      return "";
-    }
-  });
-  return {
-    descriptors: links.filter((link) => link !== "").length,
-    sockets: links.filter((link) => link.startsWith("socket:")).length,
-    threads: readdirSync(`/proc/${pid}/task`).length,
-  };
 }
 
 test(`${CLIENT_ROUNDS} clients killed while frames flow leave the switch as it was`, async (t) => {

@@ -89,6 +89,29 @@ for (const kind of KINDS) {
     await terminal.shows((lines) => lines.at(-1) === "left 0");
   });
 
+  test(`Debian's own vdeterm asks, completes and hears events on ${kind}`, async (t) => {
+    if (isMissing() || !has("vdeterm")) return t.skip(NEEDS);
+    const shop = new Workshop(t);
+    const { console, directory } = await managedSwitch(shop, kind);
+    const terminal = new Terminal(t, `vdeterm ${console}; echo left $?; cat`, {
+      columns: 120,
+      rows: 30,
+    });
+    const prompt = `vde[${console}]:`;
+    await terminal.shows((lines) => lines.at(-1) === prompt);
+    terminal.type("ds/sh");
+    terminal.press("Tab", "Enter");
+    await terminal.shows((lines) => lines.includes(`ctl dir ${directory}`));
+    terminal.type("debug/add port/+");
+    terminal.press("Enter");
+    await terminal.shows((lines) => lines.at(-1) === prompt && lines.at(-2) === "Success");
+    shop.v2("plug", directory);
+    await terminal.shows((lines) => lines.some((line) => line.includes("port/+ 01")));
+    terminal.type("logout");
+    terminal.press("Enter");
+    await terminal.shows((lines) => lines.at(-1)!.startsWith("left "));
+  });
+
   test(`vdeterm ends with the session of ${kind}`, async (t) => {
     if (isMissing()) return t.skip(NEEDS);
     const shop = new Workshop(t);

@@ -15,6 +15,11 @@ export class LineSplitter {
   #length = 0;
   #isSkipping = false;
 
+  /** Whether a line has begun and not ended. */
+  get isMidLine(): boolean {
+    return this.#length > 0 || this.#isSkipping;
+  }
+
   /** @returns the lines that are now complete, without what ended them. */
   push(octets: Uint8Array): string[] {
     const lines: string[] = [];
