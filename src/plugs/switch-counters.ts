@@ -1,7 +1,8 @@
 /** What a switch counted, and the settings of its packet path: plain data between its threads. */
-import type { Switch } from "../vde/index.ts";
+import type { DropCounts, Switch } from "../vde/index.ts";
 import type { Segmenter } from "./segmenting-end.ts";
 import type { SwitchEndpoint } from "./switch-endpoint.ts";
+import type { MirrorCounters } from "./switch-taps.ts";
 
 /** Settings of the packet path that are not the switch's; what is left out stays. */
 export interface DataplaneTuning {
@@ -44,6 +45,9 @@ export interface SwitchCounters {
   readonly stations: number;
   readonly stationsRefused: number;
   readonly stationsMoved: number;
+  /** Frames the switch dropped, by the port they came by; a port without drops may be missing. */
+  readonly portDrops: readonly DropCounts[];
+  readonly mirrors: readonly MirrorCounters[];
 }
 
 /** A snapshot for another thread. @param truncated frames longer than a slot. */
@@ -52,6 +56,7 @@ export function countersOf(
   endpoints: readonly SwitchEndpoint[],
   truncated: number,
   segmenter: Segmenter,
+  mirrors: readonly MirrorCounters[],
 ): SwitchCounters {
   const { drops, table } = core;
   return {
@@ -80,5 +85,7 @@ export function countersOf(
     stations: table.count,
     stationsRefused: table.refused,
     stationsMoved: table.moved,
+    portDrops: Array.from({ length: drops.portCount }, (_, port) => drops.ofPort(port)),
+    mirrors,
   };
 }

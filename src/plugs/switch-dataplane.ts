@@ -10,7 +10,17 @@
  */
 import { FramePool } from "../base/index.ts";
 import { Epoll, READY } from "../sys/index.ts";
-import { copyTagged, DROP, FLOOD, LEAVES, PORTS_MAX, type Switch, tagFrame } from "../vde/index.ts";
+import {
+  copyTagged,
+  DROP,
+  DROPPED,
+  FLOOD,
+  LEAVES,
+  PORTS_MAX,
+  type Switch,
+  type SwitchChange,
+  tagFrame,
+} from "../vde/index.ts";
 import { DatagramBatches } from "./datagram-end.ts";
 import { BATCH_FRAMES, type CableEnd, END_CLOSED } from "./end.ts";
 import { unwatchEndpoint, watchEndpoint, watchInput, watchRoom } from "./endpoint-watch.ts";
@@ -19,6 +29,8 @@ import { Segmenter, SegmentingEnd } from "./segmenting-end.ts";
 import { StormControl } from "./storm-control.ts";
 import type { DataplaneOptions } from "./switch-dataplane-options.ts";
 import { FLOOD_QUEUE_FRAMES, QUEUE_FRAMES, SwitchEndpoint } from "./switch-endpoint.ts";
+import type { SwitchCapture } from "./switch-protocol.ts";
+import { showFrames, SwitchTaps } from "./switch-taps.ts";
 
 /**
  * Slots of all queues together: a batch and a half for each port may wait. A slot costs 66 KiB of
@@ -56,6 +68,7 @@ export class SwitchDataplane {
   readonly #options: DataplaneOptions;
   readonly #switch: Switch;
   readonly #epoll = new Epoll();
+  readonly #taps: SwitchTaps;
   readonly #storms = new StormControl(this.#epoll);
   readonly #endpoints = new Map<number, SwitchEndpoint>();
   /** By port number: its cables; all of them get what is sent to the port. */
@@ -81,6 +94,13 @@ export class SwitchDataplane {
     this.batches = new DatagramBatches(this.pool);
     this.#segmenter = new Segmenter(this.pool, RESERVED_FRAMES);
     this.#ports = Array.from({ length: PORTS_MAX + 1 }, () => []);
+    this.#taps = new SwitchTaps({
+      switch: this.#switch,
+      pool: this.pool,
+      reserve: RESERVED_FRAMES,
+      cables: (port) => this.#ports[port]!,
+      markDirty: (endpoint) => this.#markDirty(endpoint),
+    });
     for (let i = 0; i < BATCH_FRAMES; i++) this.#spare[i] = this.pool.take();
     this.#epoll.add(options.bell.fd, WAKE_TOKEN, READY.readable);
     this.#nextAgeingMs = options.clockMs() + AGEING_MS;
@@ -94,11 +114,36 @@ export class SwitchDataplane {
   add(id: number, port: number, plain: CableEnd): void {
     const end = plain.offload === true ? plain : new SegmentingEnd(plain, this.#segmenter);
     const endpoint = new SwitchEndpoint(id, port, end);
+    this.#taps.install(endpoint);
     this.#endpoints.set(id, endpoint);
     this.#ports[port]!.push(endpoint);
     this.#all = [...this.#endpoints.values()];
     watchEndpoint(this.#epoll, endpoint);
     if (this.#ports[port]!.length === 1) this.#switch.portUp(port, this.#options.clockMs());
+  }
+
+  /** Changes the running switch. */
+  apply(change: SwitchChange): void {
+    this.#switch.apply(change, this.#options.clockMs());
+    if (change.kind !== "mirrors") return;
+    this.#taps.setMirrors(change.mirrors);
+    this.#installTaps();
+  }
+
+  /** Begins to copy frames into the ring of a capture. */
+  addCapture(capture: SwitchCapture): void {
+    this.#taps.addCapture(capture);
+    this.#installTaps();
+  }
+
+  /** The capture's ring gets no more frames. */
+  removeCapture(id: number): void {
+    this.#taps.removeCapture(id);
+    this.#installTaps();
+  }
+
+  #installTaps(): void {
+    for (const endpoint of this.#all) this.#taps.install(endpoint);
   }
 
   /** Seconds between two sweeps of the table, and whether stations are told of. */
@@ -193,7 +238,9 @@ export class SwitchDataplane {
   }
 
   counters(): SwitchCounters {
-    return countersOf(this.#switch, this.#all, this.batches.truncated, this.#segmenter);
+    const { truncated } = this.batches;
+    const mirrors = this.#taps.counters();
+    return countersOf(this.#switch, this.#all, truncated, this.#segmenter, mirrors);
   }
 
   #read(source: SwitchEndpoint, nowMs: number): void {
@@ -209,6 +256,9 @@ export class SwitchDataplane {
     }
     source.framesIn += received;
     for (let i = 0; i < received; i++) source.octetsIn += pool.length[spare[i]!]!;
+    if (source.tapsIn !== undefined) {
+      showFrames(source.tapsIn, spare, 0, received, source.port, false);
+    }
     this.#switch.decideBatch(pool, spare, received, source.port, nowMs, targets, this.#controls);
     const usesVlans = this.#switch.usesVlans;
     let floods = 0;
@@ -305,7 +355,7 @@ export class SwitchDataplane {
       if (leaves === LEAVES.tagged) tagFrame(pool, slot, control);
       if (leaves !== LEAVES.not) this.#forward(slot, target);
       else {
-        this.#switch.drops.vlan++;
+        this.#switch.drops.count(DROPPED.vlan, fromPort);
         pool.release(slot);
       }
       return;
@@ -314,7 +364,7 @@ export class SwitchDataplane {
     if (vlans.hasTagged(vlan)) {
       const copy = pool.freeCount > RESERVED_FRAMES ? copyTagged(pool, slot, control) : -1;
       if (copy >= 0) this.#flood(copy, fromPort, vlan, LEAVES.tagged);
-      else this.#switch.drops.vlan++;
+      else this.#switch.drops.count(DROPPED.vlan, fromPort);
     }
     this.#flood(slot, fromPort, vlan, LEAVES.untagged);
   }
@@ -365,6 +415,9 @@ export class SwitchDataplane {
         return;
       }
       if (sent === 0) break;
+      if (target.tapsOut !== undefined) {
+        showFrames(target.tapsOut, ring, target.head, sent, target.port, true);
+      }
       this.#left(target, sent);
     }
     const isFull = target.queued > 0 || end.hasBacklog === true;

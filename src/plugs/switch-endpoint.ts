@@ -5,6 +5,7 @@
  */
 import type { FramePool } from "../base/index.ts";
 import type { CableEnd } from "./end.ts";
+import type { FrameTap } from "./switch-taps.ts";
 
 /** Frames waiting for one cable at most; a power of two. */
 export const QUEUE_FRAMES = 1024;
@@ -57,6 +58,9 @@ export class SwitchEndpoint {
   restUntilMs = 0;
   timesRested = 0;
   timesStuck = 0;
+  /** Captures and mirrors that look at what comes in, and at what leaves; undefined: none does. */
+  tapsIn: readonly FrameTap[] | undefined = undefined;
+  tapsOut: readonly FrameTap[] | undefined = undefined;
 
   constructor(id: number, port: number, end: CableEnd) {
     this.id = id;

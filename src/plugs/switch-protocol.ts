@@ -5,6 +5,7 @@ import type {
   StationChange,
   SwitchChange,
   SwitchOptions,
+  TapScope,
 } from "../vde/index.ts";
 import type { EndSource } from "./end-source.ts";
 import type { DataplaneTuning, SwitchCounters } from "./switch-counters.ts";
@@ -18,6 +19,8 @@ export type SwitchCommand =
   | { readonly kind: "fstp"; readonly request: FstpRequest }
   | { readonly kind: "change"; readonly change: SwitchChange }
   | { readonly kind: "tune"; readonly tuning: DataplaneTuning }
+  | { readonly kind: "capture"; readonly capture: SwitchCapture }
+  | { readonly kind: "endCapture"; readonly id: number }
   | { readonly kind: "stop" };
 
 /** Each command carries a number that its answer repeats. */
@@ -47,11 +50,12 @@ export type SwitchReport =
 export interface SwitchWorkerData {
   readonly bellFd: number;
   readonly options: SwitchOptions;
-  readonly captures: readonly SwitchCapture[];
 }
 
-/** A capture of everything that enters the switch, or of one port in both directions. */
+/** Frames to be copied into a ring (capture-ring.ts). */
 export interface SwitchCapture {
+  /** Unique in the life of the switch. */
+  readonly id: number;
   readonly memory: SharedArrayBuffer;
-  readonly port: number | undefined;
+  readonly scope: TapScope;
 }
