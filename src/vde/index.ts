@@ -1,4 +1,5 @@
 export { BANNER, CONSOLE_VERSION } from "./console/commands-general.ts";
+export { metrics } from "./console/commands-data.ts";
 export * from "./console/console.ts";
 export * from "./console/lines.ts";
 export * from "./events.ts";
