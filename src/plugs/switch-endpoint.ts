@@ -15,7 +15,8 @@ export const FLOOD_QUEUE_FRAMES = 512;
 export class SwitchEndpoint {
   readonly id: number;
   readonly port: number;
-  readonly end: CableEnd;
+  /** Another with the same descriptors while the port is impaired. */
+  end: CableEnd;
   readonly ring = new Int32Array(QUEUE_FRAMES);
   /** Frames that may wait, QUEUE_FRAMES at most. */
   queueFrames = QUEUE_FRAMES;

@@ -10,6 +10,7 @@ import {
   type CableTraffic,
   type CaptureManagement,
   type FstpManagement,
+  type ImpairmentManagement,
   type MirrorManagement,
   PORT_STATE,
   type PluginManagement,
@@ -47,6 +48,7 @@ export interface ManagementOptions {
   readonly plugins: PluginManagement;
   readonly mirrors: MirrorManagement;
   readonly captures: CaptureManagement;
+  readonly impairments: ImpairmentManagement;
   readonly info: () => SwitchInfo;
   /** Pulls a cable that is plugged in. */
   readonly closeEndpoint: (id: number) => void;
@@ -92,6 +94,10 @@ export class ThreadManagement implements SwitchManagement {
 
   get captures(): CaptureManagement {
     return this.#options.captures;
+  }
+
+  get impairments(): ImpairmentManagement {
+    return this.#options.impairments;
   }
 
   info(): SwitchInfo {
@@ -184,8 +190,10 @@ export class ThreadManagement implements SwitchManagement {
 
   async removePort(port: number): Promise<number> {
     const error = this.#model.removePort(port);
-    if (error === 0) this.#traffic.removed(port);
-    return error;
+    if (error !== 0) return error;
+    this.#traffic.removed(port);
+    await this.impairments.forget(port);
+    return 0;
   }
 
   async setAllocatable(port: number, isAllocatable: boolean): Promise<number> {

@@ -1,6 +1,7 @@
 /** What the control plane and the packet thread of a switch say to each other. Plain data only. */
 import type {
   FstpEvent,
+  ImpairmentSettings,
   MacEntry,
   StationChange,
   SwitchChange,
@@ -21,6 +22,11 @@ export type SwitchCommand =
   | { readonly kind: "tune"; readonly tuning: DataplaneTuning }
   | { readonly kind: "capture"; readonly capture: SwitchCapture }
   | { readonly kind: "endCapture"; readonly id: number }
+  | {
+      readonly kind: "impair";
+      readonly port: number;
+      readonly settings: ImpairmentSettings | undefined;
+    }
   | { readonly kind: "stop" };
 
 /** Each command carries a number that its answer repeats. */

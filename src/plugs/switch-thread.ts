@@ -7,6 +7,7 @@ import { V2Error } from "../base/index.ts";
 import { Bell } from "../sys/index.ts";
 import type {
   FstpEvent,
+  ImpairmentSettings,
   MacEntry,
   StationChange,
   SwitchChange,
@@ -85,6 +86,11 @@ export class SwitchThread {
   /** When this resolves nothing more comes into the capture's ring. */
   async endCapture(id: number): Promise<void> {
     await this.#ask({ kind: "endCapture", id });
+  }
+
+  /** Impairs the cables of a port; undefined: no longer. */
+  async impair(port: number, settings: ImpairmentSettings | undefined): Promise<void> {
+    await this.#ask({ kind: "impair", port, settings });
   }
 
   /** Stations known now; none when the thread has ended. */

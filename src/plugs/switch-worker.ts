@@ -66,6 +66,9 @@ function serve(control: MessagePort, data: SwitchWorkerData): void {
         case "endCapture":
           dataplane.removeCapture(command.id);
           break;
+        case "impair":
+          dataplane.impair(command.port, command.settings);
+          break;
         case "fstp": {
           const fstp = obeyFstp(core, command.request, performance.now());
           return { kind: "answer", number, fstp };

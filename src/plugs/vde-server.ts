@@ -24,6 +24,7 @@ import {
 import { plugDataSocket, type DataSocket } from "./data-socket.ts";
 import type { CaptureFile } from "./capture-file.ts";
 import { ThreadCaptures } from "./thread-captures.ts";
+import { ThreadImpairments } from "./thread-impairments.ts";
 import { ThreadMirrors } from "./thread-mirrors.ts";
 import { NO_PLUGINS } from "./no-plugins.ts";
 import {
@@ -171,6 +172,7 @@ export class VdeServer {
       plugins: NO_PLUGINS,
       mirrors: new ThreadMirrors(this.#model, thread),
       captures: this.#captures,
+      impairments: new ThreadImpairments(this.#model, thread),
       info: () => ({
         pid: process.pid,
         mac,

@@ -13,6 +13,7 @@ export * from "./fstp-tree.ts";
 export * from "./fstp-vector.ts";
 export * from "./fstp.ts";
 export * from "./handshake.ts";
+export * from "./impairment.ts";
 export * from "./mac-table.ts";
 export * from "./management.ts";
 export * from "./mirrors.ts";

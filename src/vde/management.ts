@@ -4,6 +4,7 @@
  */
 import type { DropCounts } from "./drops.ts";
 import type { EventCategory, SwitchEvent } from "./events.ts";
+import type { ImpairmentSettings } from "./impairment.ts";
 import type { Mirror } from "./mirrors.ts";
 import type { TapScope } from "./taps.ts";
 
@@ -205,11 +206,30 @@ export interface CaptureManagement {
   stop(id: number): Promise<CaptureInfo | Errno>;
 }
 
+/** How the frames of a port are impaired, and what became of those of its present cables. */
+export interface ImpairmentInfo extends ImpairmentSettings {
+  readonly port: number;
+  readonly lost: number;
+  /** Lost because too many were under way. */
+  readonly overflowed: number;
+  readonly underWay: number;
+}
+
+/** Ports whose cables are made worse on purpose. */
+export interface ImpairmentManagement {
+  list(): Promise<readonly ImpairmentInfo[]>;
+  /** @param settings undefined: no longer; frames under way are lost. */
+  set(port: number, settings: ImpairmentSettings | undefined): Promise<Errno>;
+  /** The port was removed. */
+  forget(port: number): Promise<void>;
+}
+
 export interface SwitchManagement {
   readonly fstp: FstpManagement;
   readonly plugins: PluginManagement;
   readonly mirrors: MirrorManagement;
   readonly captures: CaptureManagement;
+  readonly impairments: ImpairmentManagement;
   info(): SwitchInfo;
 
   portSettings(): PortSettings;

@@ -25,7 +25,7 @@ const SUSPEND_ROW = "port/suspend       N 0/1           stop all traffic of the 
 
 const DATA_ROWS =
   "json               [what]          the switch as JSON: " +
-  "all, or info ports vlans stations fstp mirrors captures\n" +
+  "all, or info ports vlans stations fstp mirrors captures impairments\n" +
   "metrics                            counters as Prometheus text\n";
 
 const PORT_ROWS =
@@ -41,7 +41,12 @@ const CAPTURE_ROWS =
   "once\n" +
   "capture/stop       ID              end a capture\n" +
   "capture/list                       list the captures and what they wrote\n";
-const OUR_ROWS = `${DATA_ROWS}${PORT_ROWS}${VLAN_ROWS}${CAPTURE_ROWS}`;
+const IMPAIR_ROW =
+  "port/impair        N WHAT          impair the cables of the port N: delay=MS loss=PERCENT seed=N, " +
+  "or none\n";
+const IMPAIR_LIST_ROW =
+  "impair/list                        list the impaired ports and what was lost\n";
+const OUR_ROWS = `${DATA_ROWS}${PORT_ROWS}${VLAN_ROWS}${CAPTURE_ROWS}${IMPAIR_ROW}${IMPAIR_LIST_ROW}`;
 
 const DIFFERENCES: readonly Difference[] = [
   {
@@ -61,7 +66,7 @@ const DIFFERENCES: readonly Difference[] = [
       text
         .replace("port/resetcounter ", `${LATER_ROWS}port/resetcounter `)
         .replace("port/print ", `${SUSPEND_ROW}port/print `)
-        .replace("\n.\n", `\n${PORT_ROWS}.\n`),
+        .replace("\n.\n", `\n${PORT_ROWS}${IMPAIR_ROW}.\n`),
   },
   {
     step: /^help vlan$/,

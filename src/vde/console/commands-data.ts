@@ -9,7 +9,7 @@ export const DATA_COMMANDS: readonly ConsoleCommand[] = [
   {
     path: "json",
     syntax: "[what]",
-    help: "the switch as JSON: all, or info ports vlans stations fstp mirrors captures",
+    help: "the switch as JSON: all, or info ports vlans stations fstp mirrors captures impairments",
     hasData: true,
     run: printJson,
   },
@@ -35,6 +35,7 @@ const VIEWS: { readonly [name: string]: (management: SwitchManagement) => unknow
   fstp: async (m) => ({ ...m.fstp.info(), vlans: await m.fstp.vlans() }),
   mirrors: (m) => m.mirrors.list(),
   captures: (m) => m.captures.list(),
+  impairments: (m) => m.impairments.list(),
 };
 
 /** One line of JSON: an object by names, or what was asked for alone. */
@@ -133,6 +134,7 @@ async function tapMetrics(
 ): Promise<readonly (readonly [name: string, help: string, rows: Rows])[]> {
   const mirrors = await management.mirrors.list();
   const captures = management.captures.list();
+  const impairments = await management.impairments.list();
   return [
     [
       "mirror_copied_frames_total",
@@ -158,6 +160,14 @@ async function tapMetrics(
       captures.flatMap(({ id, dropped, unread }) => [
         [`{capture="${id}",reason="slow"}`, dropped],
         [`{capture="${id}",reason="unread"}`, unread],
+      ]),
+    ],
+    [
+      "impairment_dropped_frames_total",
+      "Frames that the impairment of a port lost.",
+      impairments.flatMap(({ port, lost, overflowed }) => [
+        [`{port="${port}",reason="lost"}`, lost],
+        [`{port="${port}",reason="overflow"}`, overflowed],
       ]),
     ],
   ];

@@ -1,4 +1,7 @@
-/** Commands that look into the traffic, which vde_switch does not have: mirrors and captures. */
+/**
+ * Commands that look into the traffic or disturb it, which vde_switch does not have: mirrors,
+ * captures, impairments.
+ */
 import { ERRNO } from "../../base/index.ts";
 import type { CaptureInfo } from "../management.ts";
 import { printScope, type TapDirection, type TapScope } from "../taps.ts";
@@ -68,6 +71,28 @@ export const MONITOR_COMMANDS: readonly ConsoleCommand[] = [
       return 0;
     },
   },
+  {
+    path: "port/impair",
+    syntax: "N WHAT",
+    help: "impair the cables of the port N: delay=MS loss=PERCENT seed=N, or none",
+    run: impair,
+  },
+  {
+    path: "impair/list",
+    syntax: "",
+    help: "list the impaired ports and what was lost",
+    hasData: true,
+    run: async ({ management, print }) => {
+      for (const info of await management.impairments.list()) {
+        print(
+          `Port ${zeros(info.port, 4)} delay=${info.delayMs} loss=${percent(info.loss)} ` +
+            `seed=${info.seed}: lost ${info.lost} overflowed ${info.overflowed} ` +
+            `under way ${info.underWay}`,
+        );
+      }
+      return 0;
+    },
+  },
 ];
 
 function scopeOf(kind: "port" | "vlan", number: number): Pick<TapScope, "port" | "vlan"> {
@@ -124,4 +149,33 @@ function captureLine({ id, path, scope, written, dropped, unread }: CaptureInfo)
     `Capture ${zeros(id, 4)} ${printScope(scope)} ${scope.direction}: written ${written} ` +
     `dropped slow=${dropped} unread=${unread} to ${path}`
   );
+}
+
+const NUMBER = /^\d+(?:\.\d+)?$/;
+const SEED_MAX = 2 ** 32 - 1;
+
+function impair({ management }: SessionContext, text: string): number | Promise<number> {
+  const { values, rest } = scanIntegers(text, 1);
+  const [port] = values;
+  const words = rest.trim().split(/\s+/);
+  if (port === undefined || rest.trim() === "") return ERRNO.EINVAL;
+  if (rest.trim() === "none") return management.impairments.set(port, undefined);
+  const given = new Map<string, number>();
+  for (const word of words) {
+    const [name = "", value = ""] = word.split("=", 2);
+    const isKnown = name === "delay" || name === "loss" || name === "seed";
+    if (!isKnown || !NUMBER.test(value)) return ERRNO.EINVAL;
+    given.set(name, Number(value));
+  }
+  // Without a seed each port has its own, and the same in every run.
+  const seed = given.get("seed") ?? port;
+  if (!Number.isInteger(seed) || seed > SEED_MAX) return ERRNO.EINVAL;
+  const [delayMs, loss] = [given.get("delay") ?? 0, (given.get("loss") ?? 0) / PERCENT];
+  return management.impairments.set(port, { delayMs, loss, seed });
+}
+
+const PERCENT = 100;
+
+function percent(share: number): number {
+  return Number((share * PERCENT).toFixed(6));
 }
