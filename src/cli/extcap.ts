@@ -9,7 +9,8 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { EXIT, V2Error } from "../base/index.ts";
 import { runningSwitches } from "../plugs/index.ts";
-import { captureUntilSignal } from "./capture.ts";
+import { PORTS_MAX } from "../vde/index.ts";
+import { captureInsideUntilSignal, captureUntilSignal, scopeOf } from "./capture.ts";
 import type { Invocation } from "./command.ts";
 import { print } from "./output.ts";
 import { version } from "./version.ts";
@@ -20,7 +21,8 @@ const PREFIX = "vde:";
 const ETHERNET = 1;
 /** The name by which Wireshark starts this program (table-vde-capture.ts). */
 const PROGRAM = "v2-extcap";
-const PORTS_MAX = 4096;
+/** Why a switch is plugged into instead: it cannot capture, does not answer, or not to us. */
+const INCAPABLE: readonly string[] = ["NO_CAPTURES", "NO_CONSOLE", "NO_ANSWER", "EACCES", "EPERM"];
 
 export async function run({ options }: Invocation): Promise<number> {
   const name = options["extcap-interface"] as string | undefined;
@@ -52,15 +54,38 @@ function linkTypes(name: string | undefined): string {
 }
 
 function configuration(): string {
-  return sentence("arg", {
+  const port = sentence("arg", {
     number: "0",
     call: "--port",
     display: "Port of the switch",
-    tooltip: "0: any free port. The port of another cable: what is sent to that cable.",
+    tooltip: "0: all ports. A switch that does not capture itself: what reaches a new cable there.",
     type: "integer",
     range: `0,${PORTS_MAX}`,
     default: "0",
   });
+  const vlan = sentence("arg", {
+    number: "1",
+    call: "--vlan",
+    display: "VLAN of the switch",
+    tooltip: "Its number; empty: all. Not together with a port.",
+    type: "string",
+  });
+  const direction = sentence("arg", {
+    number: "2",
+    call: "--direction",
+    display: "Direction",
+    tooltip: "Of the switch. All ports: what enters is every frame once.",
+    type: "selector",
+  });
+  const values = [
+    ["", "as usual"],
+    ["in", "what enters"],
+    ["out", "what leaves"],
+    ["both", "both"],
+  ].map(([value = "", display = ""], i) =>
+    sentence("value", { arg: "2", value, display, default: String(i === 0) }),
+  );
+  return port + vlan + direction + values.join("");
 }
 
 async function capture(name: string | undefined, options: Invocation["options"]): Promise<number> {
@@ -72,8 +97,32 @@ async function capture(name: string | undefined, options: Invocation["options"])
       exitCode: EXIT.usage,
     });
   }
+  const inside = consoleOf(directory);
+  if (inside !== undefined) {
+    const scope = scopeOf({
+      ...options,
+      port: port === 0 ? "" : String(port),
+      all: port === 0 && (options["vlan"] ?? "") === "",
+    })!;
+    try {
+      return await captureInsideUntilSignal({ console: inside, scope, target: fifo });
+    } catch (error) {
+      if (!(error instanceof V2Error) || !INCAPABLE.includes(error.code)) throw error;
+    }
+  }
+  if ((options["vlan"] ?? "") !== "" || (options["direction"] ?? "") !== "") {
+    throw new V2Error("NO_CAPTURES", `the switch in '${directory}' captures nothing itself`, {
+      remedy: "choose no VLAN and no direction, or start it as: v2 switch --mgmt SOCKET",
+      exitCode: EXIT.unavailable,
+    });
+  }
   const vnl = port === 0 ? `vde://${directory}` : `vde://${directory}[${port}]`;
   return await captureUntilSignal({ vnl, target: fifo });
+}
+
+/** The management socket of a switch; undefined: it has none, or not for this user. */
+function consoleOf(directory: string): string | undefined {
+  return runningSwitches().find((one) => one.directory === directory)?.consoles[0];
 }
 
 function directoryOf(name: string | undefined): string {

@@ -5,6 +5,8 @@ import { MANAGEMENT_MODE_DEFAULT, managementPath, type VdeServerOptions } from "
 import { Accounts } from "../sys/index.ts";
 import type { Invocation } from "./command.ts";
 
+const METRICS_INTERVAL_SECONDS = 10;
+
 /** The management socket that the options ask for. */
 export interface ManagementSocket {
   readonly path: string;
@@ -48,6 +50,15 @@ export function managementOptions(options: Invocation["options"]): ManagementSoc
   if (!isText(path)) return undefined;
   const socket = { path: managementPath(resolve(path)), mode };
   return groupNumber === undefined ? socket : { ...socket, group: groupNumber };
+}
+
+/** The file of counters that the options ask for. @returns undefined without --metrics-file. */
+export function metricsOptions(
+  options: Invocation["options"],
+): { readonly path: string; readonly intervalMs: number } | undefined {
+  const seconds = count(options, "metrics-interval", 86_400) ?? METRICS_INTERVAL_SECONDS;
+  const path = options["metrics-file"];
+  return isText(path) ? { path: resolve(path), intervalMs: seconds * 1000 } : undefined;
 }
 
 /** Number of a group named as in /etc/group, or given as a number. */

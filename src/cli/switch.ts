@@ -2,10 +2,16 @@
 import { spawn } from "node:child_process";
 import { closeSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { EXIT, V2Error } from "../base/index.ts";
-import { CaptureFile, ConsoleServer, VdeServer, type VdeServerOptions } from "../plugs/index.ts";
+import {
+  CaptureFile,
+  ConsoleServer,
+  MetricsFile,
+  VdeServer,
+  type VdeServerOptions,
+} from "../plugs/index.ts";
 import type { Invocation } from "./command.ts";
 import { runStartFile, StdinConsole } from "./switch-console.ts";
-import { list, managementOptions, serverOptions, usage } from "./switch-options.ts";
+import { list, managementOptions, metricsOptions, serverOptions, usage } from "./switch-options.ts";
 
 /** Text of `--version`; scripts look for the "V." of the original. */
 const VERSION_LINE = "VDE switch V.2.3.2 compatible, Virtual Square in TypeScript\n";
@@ -20,22 +26,28 @@ export async function run(invocation: Invocation): Promise<number | undefined> {
     return EXIT.ok;
   }
   const settings = serverOptions(options);
+  const metrics = metricsOptions(options);
   if (options["daemon"] === true) return await becomeDaemon();
   // A daemon's starter is gone, and with it whoever read this.
   process.stderr.on("error", () => undefined);
   const captures = list(options["capture"]).map(openCapture);
   try {
-    return await serve(options, { ...settings, captures });
+    return await serve(options, { ...settings, captures }, metrics);
   } finally {
     await Promise.all(captures.map(({ file }) => file.close()));
   }
 }
 
 /** Runs the switch to its end. @returns the exit code. */
-async function serve(options: Invocation["options"], settings: VdeServerOptions): Promise<number> {
+async function serve(
+  options: Invocation["options"],
+  settings: VdeServerOptions,
+  metrics: ReturnType<typeof metricsOptions>,
+): Promise<number> {
   const server = await VdeServer.start(settings);
   const pidFile = options["pidfile"] as string | undefined;
   let consoleServer: ConsoleServer | undefined;
+  let metricsFile: MetricsFile | undefined;
   let hasPidFile = false;
   try {
     if (pidFile !== undefined) writePidFile(pidFile);
@@ -51,6 +63,9 @@ async function serve(options: Invocation["options"], settings: VdeServerOptions)
       consoleServer = await ConsoleServer.start({ ...socket, management, shutdown, log });
     }
     await runStartFile(management, options["rcfile"] as string | undefined, log);
+    if (metrics !== undefined) {
+      metricsFile = await MetricsFile.start({ ...metrics, management, log });
+    }
     if (options["json"] === true) reportOnSignal(server);
     const stdin = options["nostdin"] === true ? undefined : new StdinConsole(management);
     void stdin?.ended.then(() => end.comes(EXIT.ok));
@@ -60,6 +75,8 @@ async function serve(options: Invocation["options"], settings: VdeServerOptions)
     return code;
   } finally {
     await consoleServer?.close();
+    // The last version has the counters of cables that are still plugged in.
+    await metricsFile?.close();
     await server.close();
     if (hasPidFile) rmSync(pidFile!, { force: true });
   }

@@ -34,6 +34,16 @@ const SWITCH: CommandSpec = {
       value: "FILE[,port=N]",
       help: "write the frames of the switch, or of a port, as pcapng to a file or FIFO",
     },
+    "metrics-file": {
+      type: "string",
+      value: "FILE",
+      help: "keep the counters in FILE as Prometheus text, for a collector of such files",
+    },
+    "metrics-interval": {
+      type: "string",
+      value: "SECONDS",
+      help: "time between two versions of that file (10)",
+    },
     macaddr: {
       type: "string",
       value: "MAC",

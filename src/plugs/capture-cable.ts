@@ -8,17 +8,21 @@ import { CaptureFile } from "./capture-file.ts";
 import type { CaptureRecord } from "./capture-ring.ts";
 import { PumpThread } from "./pump-thread.ts";
 
-export interface CaptureOptions {
-  /** What to plug into: any VNL. */
-  readonly vnl: string;
-  /** Path of a file or FIFO to write pcapng to, or an open descriptor. */
-  readonly target: string | number;
+/** Which frames are written. */
+export interface FrameFilter {
   /** Only frames from or to this address. */
   readonly host?: string;
   /** Only frames with this EtherType, or length, behind the addresses. */
   readonly etherType?: number;
   /** Ends after so many frames. */
   readonly countMax?: number;
+}
+
+export interface CaptureOptions extends FrameFilter {
+  /** What to plug into: any VNL. */
+  readonly vnl: string;
+  /** Path of a file or FIFO to write pcapng to, or an open descriptor. */
+  readonly target: string | number;
   /** Ends the capture; what was seen is written first. */
   readonly signal?: AbortSignal;
 }
@@ -43,7 +47,7 @@ export async function captureCable(
 ): Promise<CaptureResult> {
   const end = new AbortController();
   const stop = (): void => end.abort();
-  const filter = new Filter(options, stop);
+  const filter = new CaptureFilter(options, stop);
   const file = new CaptureFile(options.target, {
     accept: (record) => filter.accept(record),
     nameOf: () => options.vnl,
@@ -69,15 +73,17 @@ export async function captureCable(
   return { written: file.written, filtered: filter.refused, dropped: file.ring.dropped };
 }
 
-/** Which frames are written. */
-class Filter {
+/** Decides which frames are written. */
+export class CaptureFilter {
+  /** Frames that were not. */
   refused = 0;
   readonly #host: Uint8Array | undefined;
   readonly #etherType: number | undefined;
   readonly #onFull: () => void;
   #left: number;
 
-  constructor({ host, etherType, countMax }: CaptureOptions, onFull: () => void) {
+  /** @param onFull called when the wanted number was written. */
+  constructor({ host, etherType, countMax }: FrameFilter, onFull: () => void) {
     this.#host = host === undefined ? undefined : parseMac(host);
     if (host !== undefined && this.#host === undefined) {
       throw new V2Error("BAD_ADDRESS", `'${host}' is no MAC address`, {
@@ -90,7 +96,8 @@ class Filter {
     this.#onFull = onFull;
   }
 
-  accept({ octets }: CaptureRecord): boolean {
+  /** Whether this frame is to be written; counts. */
+  accept({ octets }: Pick<CaptureRecord, "octets">): boolean {
     const isWanted =
       this.#left > 0 &&
       (this.#host === undefined || isAt(octets, 0, this.#host) || isAt(octets, 6, this.#host)) &&

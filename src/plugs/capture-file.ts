@@ -23,6 +23,8 @@ export interface CaptureFileOptions {
   readonly accept?: (record: CaptureRecord) => boolean;
   /** Name of a port's interface in the capture ("port N"). */
   readonly nameOf?: (port: number) => string;
+  /** A FIFO: nothing is written after its first reader left, or when there is none now. */
+  readonly isForOneReader?: boolean;
   /** Told when nothing more can be written: the reader of a FIFO has gone, the disk is full. */
   readonly onReaderGone?: () => void;
 }
@@ -30,9 +32,13 @@ export interface CaptureFileOptions {
 /** A capture being written; `ring` is what the carrying thread fills. */
 export class CaptureFile {
   readonly ring = new CaptureRing();
-  /** Frames written, and frames thrown away because nobody read the FIFO. */
+  /** Frames written, and frames lost because nobody read the FIFO or the file took no more. */
   written = 0;
   unread = 0;
+  /** Frames among `written` that write(2) has not taken yet. */
+  #waiting = 0;
+  /** The one reader has been. */
+  #isOver = false;
   /** A path, or a descriptor that is open already. */
   readonly #target: string | number;
   readonly #options: CaptureFileOptions;
@@ -60,6 +66,16 @@ export class CaptureFile {
     this.#done = this.#run();
   }
 
+  /** Where it is written to, as it was given. */
+  get path(): string {
+    return String(this.#target);
+  }
+
+  /** The one reader that it was for has left. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
   /** Writes what was seen until now, and how much was dropped; idempotent. */
   async close(): Promise<void> {
     this.#isClosing = true;
@@ -69,7 +85,7 @@ export class CaptureFile {
   async #run(): Promise<void> {
     for (;;) {
       const isLast = this.#isClosing;
-      if (this.#fd === -1) this.#awaitReader();
+      if (this.#fd === -1 && !isLast) this.#awaitReader();
       this.#drain();
       if (isLast) this.#summarize();
       if (this.#blocks.length > 0) await this.#flush(isLast);
@@ -83,7 +99,7 @@ export class CaptureFile {
 
   /** Opens a FIFO if somebody reads it; what came before is not for them. */
   #awaitReader(): void {
-    if (!this.#isFifo) {
+    if (!this.#isFifo || this.#isOver) {
       this.#forget();
       return;
     }
@@ -92,6 +108,7 @@ export class CaptureFile {
     } catch (error) {
       if (!(error instanceof V2Error)) throw error;
       this.#forget();
+      this.#readerLeft();
     }
   }
 
@@ -140,6 +157,7 @@ export class CaptureFile {
     const timeNs = BigInt(Math.round(timeMs * 1000)) * 1000n;
     this.#writer!.writeFrame({ interfaceId, timeNs, octets, direction });
     this.written++;
+    this.#waiting++;
   }
 
   #summarize(): void {
@@ -171,14 +189,31 @@ export class CaptureFile {
         else await new Promise((resolve) => setTimeout(resolve, ROUND_MS));
       }
     }
+    if (octets.length === 0) this.#waiting = 0;
+    else if (isLast) this.#loseWaiting();
     this.#blocks = octets.length > 0 && !isLast ? [octets] : [];
     this.#blockOctets = this.#blocks.length > 0 ? octets.length : 0;
+  }
+
+  /** What was about to be written is lost; some of it may have reached the reader. */
+  #loseWaiting(): void {
+    this.written -= this.#waiting;
+    this.unread += this.#waiting;
+    this.#waiting = 0;
   }
 
   #lose(): void {
     close(this.#fd, () => undefined);
     this.#fd = -1;
     this.#writer = undefined;
+    this.#loseWaiting();
+    if (this.#options.isForOneReader === true) this.#readerLeft();
+    else this.#options.onReaderGone?.();
+  }
+
+  #readerLeft(): void {
+    if (this.#options.isForOneReader !== true || this.#isOver) return;
+    this.#isOver = true;
     this.#options.onReaderGone?.();
   }
 }

@@ -55,14 +55,30 @@ export class CaptureEnd implements CableEnd {
 
   #see(pool: FramePool, slots: Int32Array, from: number, count: number, isOut: boolean): void {
     const { ring, port } = this.#tap;
-    const timeMs = performance.timeOrigin + performance.now();
+    const timeMs = wallMs();
     for (let i = from; i < from + count; i++) {
-      const slot = slots[i]!;
-      const start = pool.start[slot]!;
-      const isFinished = pool.offload[slot] === OFFLOAD.none;
-      const sumFrom = isFinished ? 0 : pool.checksumFrom[slot]! - start;
-      const sumOffset = pool.checksumOffset[slot]!;
-      ring.put(pool.octets, start, pool.length[slot]!, port, isOut, timeMs, sumFrom, sumOffset);
+      captureFrame(ring, pool, slots[i]!, port, isOut, timeMs);
     }
   }
+}
+
+/** Milliseconds since 1970-01-01 UTC, with fractions. */
+export function wallMs(): number {
+  return performance.timeOrigin + performance.now();
+}
+
+/** Copies the frame in a slot into a ring; a full ring drops the copy and counts it. */
+export function captureFrame(
+  ring: CaptureRing,
+  pool: FramePool,
+  slot: number,
+  port: number,
+  isOut: boolean,
+  timeMs: number,
+): void {
+  const start = pool.start[slot]!;
+  const isFinished = pool.offload[slot] === OFFLOAD.none;
+  const sumFrom = isFinished ? 0 : pool.checksumFrom[slot]! - start;
+  const sumOffset = pool.checksumOffset[slot]!;
+  ring.put(pool.octets, start, pool.length[slot]!, port, isOut, timeMs, sumFrom, sumOffset);
 }

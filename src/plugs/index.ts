@@ -2,6 +2,7 @@
 export { CaptureEnd, type CaptureTap } from "./capture.ts";
 export { CaptureFile } from "./capture-file.ts";
 export { captureCable, type CaptureOptions, type CaptureResult } from "./capture-cable.ts";
+export { captureInside, type InsideCaptureOptions } from "./capture-inside.ts";
 export { type CaptureRecord, CaptureRing } from "./capture-ring.ts";
 export * from "./character-end.ts";
 export * from "./cmd-end.ts";
@@ -11,6 +12,7 @@ export * from "./end-source.ts";
 export * from "./end.ts";
 export * from "./management-client.ts";
 export * from "./mem-end.ts";
+export { MetricsFile, type MetricsFileOptions } from "./metrics-file.ts";
 export * from "./namespace-cable.ts";
 export * from "./null-end.ts";
 export * from "./packet.ts";

@@ -1,7 +1,9 @@
 /** What a switch counted, and the settings of its packet path: plain data between its threads. */
-import type { Switch } from "../vde/index.ts";
+import type { DropCounts, Switch } from "../vde/index.ts";
 import type { Segmenter } from "./segmenting-end.ts";
 import type { SwitchEndpoint } from "./switch-endpoint.ts";
+import type { ImpairmentCounters } from "./switch-impairments.ts";
+import type { MirrorCounters } from "./switch-taps.ts";
 
 /** Settings of the packet path that are not the switch's; what is left out stays. */
 export interface DataplaneTuning {
@@ -44,15 +46,23 @@ export interface SwitchCounters {
   readonly stations: number;
   readonly stationsRefused: number;
   readonly stationsMoved: number;
+  /** Frames the switch dropped, by the port they came by; a port without drops may be missing. */
+  readonly portDrops: readonly DropCounts[];
+  readonly mirrors: readonly MirrorCounters[];
+  /** Of the ports that are impaired. */
+  readonly impairments: readonly ImpairmentCounters[];
 }
 
-/** A snapshot for another thread. @param truncated frames longer than a slot. */
+/**
+ * A snapshot for another thread, but for what taps and impairments count. @param truncated frames
+ * longer than a slot.
+ */
 export function countersOf(
   core: Switch,
   endpoints: readonly SwitchEndpoint[],
   truncated: number,
   segmenter: Segmenter,
-): SwitchCounters {
+): Omit<SwitchCounters, "mirrors" | "impairments"> {
   const { drops, table } = core;
   return {
     endpoints: endpoints.map((e) => ({
@@ -80,5 +90,6 @@ export function countersOf(
     stations: table.count,
     stationsRefused: table.refused,
     stationsMoved: table.moved,
+    portDrops: Array.from({ length: drops.portCount }, (_, port) => drops.ofPort(port)),
   };
 }

@@ -6,7 +6,8 @@ import { Switch, type SwitchOptions } from "../vde/index.ts";
 import { DatagramEnd } from "./datagram-end.ts";
 import { BATCH_FRAMES } from "./end.ts";
 import { unixSocketPair } from "../sys/index.ts";
-import { PATIENCE_MS, STUCK_MS, SwitchDataplane } from "./switch-dataplane.ts";
+import { PATIENCE_MS, STUCK_MS } from "./switch-congestion.ts";
+import { SwitchDataplane } from "./switch-dataplane.ts";
 
 /**
  * A data plane driven by hand, with a clock that is moved, and stations at the far ends of cables.
@@ -259,6 +260,127 @@ test("frames sent just before a cable is pulled still arrive", () => {
   assert.equal(bench.send(a, b, 200), 200);
   bench.plane.remove(a);
   assert.equal(bench.receive(b), 200);
+  bench.close();
+});
+
+test("frames of an impaired port arrive after its delay, on both ways, and give back all slots", () => {
+  const bench = new Bench();
+  const [a, b] = [bench.plug(1), bench.plug(2)];
+  bench.introduce();
+  const free = bench.plane.pool.freeCount;
+  bench.plane.impair(1, { delayMs: 10, loss: 0, seed: 1 });
+  bench.send(a, b, 200);
+  bench.send(b, a, 200);
+  bench.settle();
+  assert.deepEqual([bench.receive(a), bench.receive(b)], [0, 0]);
+  assert.equal(bench.plane.counters().impairments[0]!.underWay, 400);
+  bench.nowMs += 9;
+  bench.settle();
+  assert.deepEqual([bench.receive(a), bench.receive(b)], [0, 0]);
+  bench.nowMs += 1;
+  let heard = [0, 0];
+  for (let round = 0; round < 10; round++) {
+    bench.settle();
+    heard = [heard[0]! + bench.receive(a), heard[1]! + bench.receive(b)];
+  }
+  assert.deepEqual(heard, [200, 200]);
+  bench.plane.impair(1, undefined);
+  assert.equal(bench.plane.pool.freeCount, free);
+  bench.send(a, b);
+  bench.settle();
+  assert.equal(bench.receive(b), 1, "at once");
+  bench.close();
+});
+
+test("a cable plugged into an impaired port is impaired, and a pulled one leaves nothing", () => {
+  const bench = new Bench();
+  bench.plane.impair(2, { delayMs: 0, loss: 1, seed: 1 });
+  const [a, b] = [bench.plug(1), bench.plug(2)];
+  const free = bench.plane.pool.freeCount;
+  bench.send(a, "all", 5);
+  bench.settle();
+  assert.equal(bench.receive(b), 0);
+  assert.deepEqual(bench.plane.counters().impairments, [
+    { port: 2, lost: 5, overflowed: 0, underWay: 0 },
+  ]);
+  bench.plane.impair(2, { delayMs: 5, loss: 0, seed: 1 });
+  bench.send(a, "all", 5);
+  bench.settle();
+  bench.plane.remove(b);
+  bench.nowMs += 5;
+  bench.settle();
+  assert.equal(bench.plane.pool.freeCount, free);
+  bench.close();
+});
+
+test("an impaired port that does not read is stuck as any other, and reads on afterwards", () => {
+  const bench = new Bench();
+  const [a, b, c] = [bench.plug(1), bench.plug(2), bench.plug(3)];
+  bench.introduce();
+  bench.plane.impair(2, { delayMs: 5, loss: 0, seed: 1 });
+  for (let round = 0; round < 200; round++) {
+    bench.send(a, b, BATCH_FRAMES);
+    bench.nowMs += 1;
+    bench.settle();
+  }
+  assert.ok(bench.counters(b).timesStuck + bench.counters(b).droppedFull > 0);
+  bench.send(a, c, 3);
+  bench.settle();
+  assert.ok(bench.receive(c) >= 3, "others are reached");
+  let received = 0;
+  for (let round = 0; round < 300; round++) {
+    received += bench.receive(b);
+    bench.nowMs += 10;
+    bench.settle();
+  }
+  assert.ok(received > BATCH_FRAMES);
+  const before = bench.counters(b).framesOut;
+  bench.send(a, b, 3);
+  bench.settle();
+  bench.nowMs += 5;
+  bench.settle();
+  assert.equal(bench.receive(b), 3);
+  assert.equal(bench.counters(b).framesOut, before + 3);
+  bench.close();
+});
+
+test("a hub gives the target of a mirror each frame once", () => {
+  const bench = new Bench({ isHub: true });
+  const [a, , c] = [bench.plug(1), bench.plug(2), bench.plug(3)];
+  bench.plane.apply({
+    kind: "mirrors",
+    mirrors: [{ id: 1, port: 1, target: 3, direction: "both" }],
+  });
+  bench.send(a, "all", 5);
+  bench.settle();
+  assert.equal(bench.receive(c), 5);
+  bench.close();
+});
+
+test("a mirror's target that is full makes nobody wait; slots come back with the cable", () => {
+  const bench = new Bench();
+  const [a, b, full] = [bench.plug(1), bench.plug(2), bench.plug(3)];
+  bench.introduce();
+  const free = bench.plane.pool.freeCount;
+  const mirrors = [{ id: 1, port: 1, target: 3, direction: "both" } as const];
+  bench.plane.apply({ kind: "mirrors", mirrors });
+  let heard = 0;
+  for (let round = 0; round < 40; round++) {
+    assert.equal(bench.send(a, b, BATCH_FRAMES), BATCH_FRAMES);
+    bench.settle();
+    heard += bench.receive(b);
+  }
+  assert.equal(heard, 40 * BATCH_FRAMES);
+  assert.equal(bench.counters(a).timesPaused, 0);
+  const [{ copied, droppedFull } = { copied: 0, droppedFull: 0 }] = bench.plane.counters().mirrors;
+  assert.equal(copied + droppedFull, 40 * BATCH_FRAMES);
+  assert.ok(droppedFull > 0);
+  bench.plane.remove(full);
+  bench.send(a, b);
+  bench.settle();
+  assert.equal(bench.plane.counters().mirrors[0]!.droppedAbsent, 1);
+  bench.plane.apply({ kind: "mirrors", mirrors: [] });
+  assert.equal(bench.plane.pool.freeCount, free);
   bench.close();
 });
 

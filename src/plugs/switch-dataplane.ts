@@ -10,20 +10,30 @@
  */
 import { FramePool } from "../base/index.ts";
 import { Epoll, READY } from "../sys/index.ts";
-import { copyTagged, DROP, FLOOD, LEAVES, PORTS_MAX, type Switch, tagFrame } from "../vde/index.ts";
+import {
+  copyTagged,
+  DROP,
+  DROPPED,
+  FLOOD,
+  type ImpairmentSettings,
+  LEAVES,
+  PORTS_MAX,
+  type Switch,
+  type SwitchChange,
+  tagFrame,
+} from "../vde/index.ts";
 import { DatagramBatches } from "./datagram-end.ts";
 import { BATCH_FRAMES, type CableEnd, END_CLOSED } from "./end.ts";
-import { unwatchEndpoint, watchEndpoint, watchInput, watchRoom } from "./endpoint-watch.ts";
+import { unwatchEndpoint, watchEndpoint, watchRoom } from "./endpoint-watch.ts";
+import { Congestion, STUCK_MS } from "./switch-congestion.ts";
 import { countersOf, type DataplaneTuning, type SwitchCounters } from "./switch-counters.ts";
 import { Segmenter, SegmentingEnd } from "./segmenting-end.ts";
 import { StormControl } from "./storm-control.ts";
 import type { DataplaneOptions } from "./switch-dataplane-options.ts";
-import {
-  FLOOD_QUEUE_FRAMES,
-  QUEUE_FRAMES,
-  READ_FRAMES,
-  SwitchEndpoint,
-} from "./switch-endpoint.ts";
+import { FLOOD_QUEUE_FRAMES, QUEUE_FRAMES, SwitchEndpoint } from "./switch-endpoint.ts";
+import { SwitchImpairments } from "./switch-impairments.ts";
+import type { SwitchCapture } from "./switch-protocol.ts";
+import { showFrames, SwitchTaps } from "./switch-taps.ts";
 
 /**
  * Slots of all queues together: a batch and a half for each port may wait. A slot costs 66 KiB of
@@ -34,17 +44,6 @@ const POOL_FRAMES_PER_PORT = 96;
 const POOL_FRAMES_MAX = 8192;
 /** Kept free for reading, whatever the queues hold. */
 const RESERVED_FRAMES = 2 * BATCH_FRAMES;
-/**
- * How long a full cable may make its sources wait without progress: a reader in good standing may
- * be kept off the processor of a busy machine for some time slices; one that was stuck a moment ago
- * is not waited for like that again.
- */
-export const PATIENCE_MS = 100;
-export const STUCK_MS = 20;
-const STANDING_LOST_MS = 2000;
-/** Progress enough to start the wait anew: this many frames, or octets. */
-const PROGRESS_FRAMES = 32;
-const PROGRESS_OCTETS = 256 * 1024;
 /** How often expired stations are swept out; look-ups ignore them in between. */
 const AGEING_MS = 2000;
 /** Batches read from a cable that is pulled: more than a socket's buffer holds. */
@@ -61,6 +60,7 @@ export class SwitchDataplane {
   readonly #options: DataplaneOptions;
   readonly #switch: Switch;
   readonly #epoll = new Epoll();
+  readonly #taps: SwitchTaps;
   readonly #storms = new StormControl(this.#epoll);
   readonly #endpoints = new Map<number, SwitchEndpoint>();
   /** By port number: its cables; all of them get what is sent to the port. */
@@ -72,7 +72,11 @@ export class SwitchDataplane {
   /** Tags of the frames of a batch, when VLANs are in use. */
   readonly #controls = new Int32Array(BATCH_FRAMES);
   readonly #dirty: SwitchEndpoint[] = [];
-  readonly #congested: SwitchEndpoint[] = [];
+  readonly #congestion: Congestion;
+  readonly #impairments: SwitchImpairments;
+  /** Of a queue whose deadline has passed; one function, not one a round. */
+  readonly #flushLate = (target: SwitchEndpoint): void =>
+    this.#flush(target, this.#options.clockMs());
   #isStopped = false;
   #nextAgeingMs: number;
   #ageingMs = AGEING_MS;
@@ -86,6 +90,20 @@ export class SwitchDataplane {
     this.batches = new DatagramBatches(this.pool);
     this.#segmenter = new Segmenter(this.pool, RESERVED_FRAMES);
     this.#ports = Array.from({ length: PORTS_MAX + 1 }, () => []);
+    this.#taps = new SwitchTaps({
+      switch: this.#switch,
+      pool: this.pool,
+      reserve: RESERVED_FRAMES,
+      cables: (port) => this.#ports[port]!,
+      markDirty: (endpoint) => this.#markDirty(endpoint),
+    });
+    this.#congestion = new Congestion(this.#epoll, this.pool);
+    this.#impairments = new SwitchImpairments({
+      pool: this.pool,
+      clockMs: options.clockMs,
+      read: (endpoint, nowMs) => this.#read(endpoint, nowMs),
+      pushOut: (endpoint, nowMs) => this.#pushOut(endpoint, nowMs),
+    });
     for (let i = 0; i < BATCH_FRAMES; i++) this.#spare[i] = this.pool.take();
     this.#epoll.add(options.bell.fd, WAKE_TOKEN, READY.readable);
     this.#nextAgeingMs = options.clockMs() + AGEING_MS;
@@ -99,11 +117,42 @@ export class SwitchDataplane {
   add(id: number, port: number, plain: CableEnd): void {
     const end = plain.offload === true ? plain : new SegmentingEnd(plain, this.#segmenter);
     const endpoint = new SwitchEndpoint(id, port, end);
+    this.#taps.install(endpoint);
+    this.#impairments.plugged(endpoint);
     this.#endpoints.set(id, endpoint);
     this.#ports[port]!.push(endpoint);
     this.#all = [...this.#endpoints.values()];
     watchEndpoint(this.#epoll, endpoint);
     if (this.#ports[port]!.length === 1) this.#switch.portUp(port, this.#options.clockMs());
+  }
+
+  /** Changes the running switch. */
+  apply(change: SwitchChange): void {
+    this.#switch.apply(change, this.#options.clockMs());
+    if (change.kind !== "mirrors") return;
+    this.#taps.setMirrors(change.mirrors);
+    this.#installTaps();
+  }
+
+  /** Impairs the cables of a port, those plugged in later too; undefined: no longer. */
+  impair(port: number, settings: ImpairmentSettings | undefined): void {
+    this.#impairments.set(port, settings, this.#ports[port]!);
+  }
+
+  /** Begins to copy frames into the ring of a capture. */
+  addCapture(capture: SwitchCapture): void {
+    this.#taps.addCapture(capture);
+    this.#installTaps();
+  }
+
+  /** The capture's ring gets no more frames. */
+  removeCapture(id: number): void {
+    this.#taps.removeCapture(id);
+    this.#installTaps();
+  }
+
+  #installTaps(): void {
+    for (const endpoint of this.#all) this.#taps.install(endpoint);
   }
 
   /** Seconds between two sweeps of the table, and whether stations are told of. */
@@ -129,6 +178,7 @@ export class SwitchDataplane {
     if (endpoint === undefined) return;
     this.#readLast(endpoint);
     this.#detach(endpoint);
+    this.#impairments.pulled(endpoint);
     this.#endpoints.delete(id);
     const cables = this.#ports[endpoint.port]!;
     cables.splice(cables.indexOf(endpoint), 1);
@@ -146,12 +196,14 @@ export class SwitchDataplane {
     while (!this.#isStopped) this.step(this.#patienceMs());
   }
 
-  /** How long a round may wait: for the next sweep, or what the spanning tree has to do. */
+  /** How long a round may wait: for the next sweep, the spanning tree, or a delayed frame. */
   #patienceMs(): number {
     const patienceMs = Math.min(AGEING_MS, this.#ageingMs);
     const { fstp } = this.#switch;
-    if (fstp === undefined || !fstp.isOn) return patienceMs;
-    return Math.max(0, Math.min(patienceMs, Math.ceil(fstp.nextMs - this.#options.clockMs())));
+    let nextMs = fstp?.isOn === true ? fstp.nextMs : Number.POSITIVE_INFINITY;
+    if (this.#impairments.isActive) nextMs = Math.min(nextMs, this.#impairments.nextMs());
+    if (nextMs === Number.POSITIVE_INFINITY) return patienceMs;
+    return Math.max(0, Math.min(patienceMs, Math.ceil(nextMs - this.#options.clockMs())));
   }
 
   stop(): void {
@@ -167,7 +219,7 @@ export class SwitchDataplane {
   /** One round: waits at most `timeoutMs`, then moves what is there. */
   step(timeoutMs: number): void {
     const isStormy = this.#storms.isActive;
-    const patienceMs = isStormy ? 1 : this.#congested.length > 0 ? STUCK_MS : timeoutMs;
+    const patienceMs = isStormy ? 1 : this.#congestion.count > 0 ? STUCK_MS : timeoutMs;
     const events = this.#epoll.wait(Math.min(patienceMs, timeoutMs));
     const nowMs = this.#options.clockMs();
     if (isStormy) this.#storms.wake(nowMs);
@@ -185,7 +237,8 @@ export class SwitchDataplane {
       if ((ready & READY.writable) !== 0) this.#writable(endpoint, nowMs);
       if ((ready & ~READY.writable) !== 0) this.#read(endpoint, nowMs);
     }
-    if (this.#congested.length > 0) this.#checkDeadlines(nowMs);
+    if (this.#congestion.count > 0) this.#congestion.checkDeadlines(nowMs, this.#flushLate);
+    if (this.#impairments.isActive) this.#impairments.poll(nowMs);
     if (nowMs >= this.#nextAgeingMs) {
       this.#switch.table.age(nowMs);
       this.#nextAgeingMs = nowMs + this.#ageingMs;
@@ -198,7 +251,12 @@ export class SwitchDataplane {
   }
 
   counters(): SwitchCounters {
-    return countersOf(this.#switch, this.#all, this.batches.truncated, this.#segmenter);
+    const { truncated } = this.batches;
+    return {
+      ...countersOf(this.#switch, this.#all, truncated, this.#segmenter),
+      mirrors: this.#taps.counters(),
+      impairments: this.#impairments.counters(),
+    };
   }
 
   #read(source: SwitchEndpoint, nowMs: number): void {
@@ -212,9 +270,11 @@ export class SwitchDataplane {
       this.#closed(source);
       return;
     }
-    source.readFrames = received < source.readFrames ? READ_FRAMES : BATCH_FRAMES;
-    source.framesIn += received;
+    source.countRead(received);
     for (let i = 0; i < received; i++) source.octetsIn += pool.length[spare[i]!]!;
+    if (source.tapsIn !== undefined) {
+      showFrames(source.tapsIn, spare, 0, received, source.port, false);
+    }
     this.#switch.decideBatch(pool, spare, received, source.port, nowMs, targets, this.#controls);
     const usesVlans = this.#switch.usesVlans;
     let floods = 0;
@@ -239,7 +299,9 @@ export class SwitchDataplane {
       const target = this.#dirty[i]!;
       target.isDirty = false;
       if (!target.isCongested && !target.isClosed) this.#flush(target, nowMs);
-      if (source !== undefined && target.isOwed && target.isCongested) this.#pause(source, target);
+      if (source !== undefined && target.isOwed && target.isCongested) {
+        this.#congestion.pause(source, target);
+      }
       target.isOwed = false;
     }
     this.#dirty.length = 0;
@@ -311,7 +373,7 @@ export class SwitchDataplane {
       if (leaves === LEAVES.tagged) tagFrame(pool, slot, control);
       if (leaves !== LEAVES.not) this.#forward(slot, target);
       else {
-        this.#switch.drops.vlan++;
+        this.#switch.drops.count(DROPPED.vlan, fromPort);
         pool.release(slot);
       }
       return;
@@ -320,7 +382,7 @@ export class SwitchDataplane {
     if (vlans.hasTagged(vlan)) {
       const copy = pool.freeCount > RESERVED_FRAMES ? copyTagged(pool, slot, control) : -1;
       if (copy >= 0) this.#flood(copy, fromPort, vlan, LEAVES.tagged);
-      else this.#switch.drops.vlan++;
+      else this.#switch.drops.count(DROPPED.vlan, fromPort);
     }
     this.#flood(slot, fromPort, vlan, LEAVES.untagged);
   }
@@ -371,16 +433,16 @@ export class SwitchDataplane {
         return;
       }
       if (sent === 0) break;
+      if (target.tapsOut !== undefined) {
+        showFrames(target.tapsOut, ring, target.head, sent, target.port, true);
+      }
       this.#left(target, sent);
     }
     const isFull = target.queued > 0 || end.hasBacklog === true;
     if (isFull && !target.isCongested) {
-      target.isCongested = true;
-      this.#congested.push(target);
-      target.startDeadline(nowMs);
-      watchRoom(this.#epoll, target, true);
+      this.#congestion.begin(target, nowMs);
     } else if (!isFull && target.isCongested) {
-      this.#relieve(target);
+      this.#congestion.relieve(target);
     }
   }
 
@@ -409,63 +471,14 @@ export class SwitchDataplane {
       watchRoom(this.#epoll, target, false);
     }
     // A stream keeps the rest of a frame; an empty send pushes it out.
-    if (target.end.hasBacklog === true && target.queued === 0) {
-      if (target.end.send(this.pool, target.ring, 0, 0) === END_CLOSED) {
-        this.#closed(target);
-        return;
-      }
-    }
-    if (target.isCongested) this.#flush(target, nowMs);
+    if (target.end.hasBacklog === true && target.queued === 0) this.#pushOut(target, nowMs);
+    else if (target.isCongested) this.#flush(target, nowMs);
   }
 
-  /** The source is read no more until what it gave to `target` has left. */
-  #pause(source: SwitchEndpoint, target: SwitchEndpoint): void {
-    if (target.waiters.includes(source)) return;
-    target.waiters.push(source);
-    source.timesPaused++;
-    if (source.blockedBy++ === 0) watchInput(this.#epoll, source, false);
-  }
-
-  /** A cable is no longer full, or no longer waited for: its sources go on. */
-  #relieve(target: SwitchEndpoint): void {
-    target.isCongested = false;
-    this.#congested.splice(this.#congested.indexOf(target), 1);
-    if (!target.isClosed && !target.isStuck) watchRoom(this.#epoll, target, false);
-    for (let i = 0; i < target.waiters.length; i++) {
-      const source = target.waiters[i]!;
-      if (--source.blockedBy === 0) watchInput(this.#epoll, source, true);
-    }
-    target.waiters.length = 0;
-  }
-
-  #checkDeadlines(nowMs: number): void {
-    for (let i = this.#congested.length - 1; i >= 0; i--) {
-      const target = this.#congested[i]!;
-      const isDoubtful = nowMs - target.stuckAtMs < STANDING_LOST_MS;
-      if (nowMs - target.progressMs < STUCK_MS) continue;
-      // A socket says "writable" only when most of its buffer is free; some room may be there
-      // before.
-      this.#flush(target, nowMs);
-      if (!target.isCongested) continue;
-      if (target.progressFrames >= PROGRESS_FRAMES || target.progressOctets >= PROGRESS_OCTETS) {
-        target.startDeadline(nowMs);
-      } else if (isDoubtful || nowMs - target.progressMs >= PATIENCE_MS) {
-        this.#giveUp(target, nowMs);
-      }
-    }
-  }
-
-  /**
-   * The deadline passed: what waits is dropped, and so is what follows, until the cable is
-   * writable.
-   */
-  #giveUp(target: SwitchEndpoint, nowMs: number): void {
-    target.isStuck = true;
-    target.stuckAtMs = nowMs;
-    target.timesStuck++;
-    target.droppedStuck += target.queued;
-    target.dropQueue(this.pool);
-    this.#relieve(target);
+  /** Lets an end send what it holds itself. */
+  #pushOut(target: SwitchEndpoint, nowMs: number): void {
+    if (target.end.send(this.pool, target.ring, 0, 0) === END_CLOSED) this.#closed(target);
+    else this.#flush(target, nowMs);
   }
 
   /** The end says that its peer is gone. */
@@ -480,7 +493,7 @@ export class SwitchDataplane {
     if (endpoint.isClosed) return;
     endpoint.isClosed = true;
     endpoint.dropQueue(this.pool);
-    if (endpoint.isCongested) this.#relieve(endpoint);
+    if (endpoint.isCongested) this.#congestion.relieve(endpoint);
     unwatchEndpoint(this.#epoll, endpoint);
   }
 }

@@ -4,7 +4,8 @@
  * ever added.
  */
 import type { FramePool } from "../base/index.ts";
-import type { CableEnd } from "./end.ts";
+import { BATCH_FRAMES, type CableEnd } from "./end.ts";
+import type { FrameTap } from "./switch-taps.ts";
 
 /** Frames waiting for one cable at most; a power of two. */
 export const QUEUE_FRAMES = 1024;
@@ -15,12 +16,13 @@ export const FLOOD_QUEUE_FRAMES = 512;
  * Frames of a read. Small enough that a station which keeps some 64 frames under way sends the next
  * while these are written: with 64 the two took turns, each asleep while the other worked.
  */
-export const READ_FRAMES = 32;
+const READ_FRAMES = 32;
 
 export class SwitchEndpoint {
   readonly id: number;
   readonly port: number;
-  readonly end: CableEnd;
+  /** Another with the same descriptors while the port is impaired. */
+  end: CableEnd;
   readonly ring = new Int32Array(QUEUE_FRAMES);
   /** Frames that may wait, QUEUE_FRAMES at most. */
   queueFrames = QUEUE_FRAMES;
@@ -65,11 +67,20 @@ export class SwitchEndpoint {
   restUntilMs = 0;
   timesRested = 0;
   timesStuck = 0;
+  /** Captures and mirrors that look at what comes in, and at what leaves; undefined: none does. */
+  tapsIn: readonly FrameTap[] | undefined = undefined;
+  tapsOut: readonly FrameTap[] | undefined = undefined;
 
   constructor(id: number, port: number, end: CableEnd) {
     this.id = id;
     this.port = port;
     this.end = end;
+  }
+
+  /** Counts what a read gave, and sets the limit of the next. */
+  countRead(frames: number): void {
+    this.readFrames = frames < this.readFrames ? READ_FRAMES : BATCH_FRAMES;
+    this.framesIn += frames;
   }
 
   /** Its wait to be emptied begins anew. */

@@ -8,7 +8,10 @@ import { ERRNO, type ErrnoName } from "../base/index.ts";
 import { Accounts } from "../sys/index.ts";
 import {
   type CableTraffic,
+  type CaptureManagement,
   type FstpManagement,
+  type ImpairmentManagement,
+  type MirrorManagement,
   PORT_STATE,
   type PluginManagement,
   type PortInfo,
@@ -24,6 +27,7 @@ import {
   type VlanInfo,
 } from "../vde/index.ts";
 import type { SwitchCounters } from "./switch-counters.ts";
+import { PortDropBook } from "./port-drop-book.ts";
 import { QUEUE_FRAMES } from "./switch-endpoint.ts";
 import type { SwitchThread } from "./switch-thread.ts";
 
@@ -42,6 +46,9 @@ export interface ManagementOptions {
   readonly thread: SwitchThread;
   readonly fstp: FstpManagement;
   readonly plugins: PluginManagement;
+  readonly mirrors: MirrorManagement;
+  readonly captures: CaptureManagement;
+  readonly impairments: ImpairmentManagement;
   readonly info: () => SwitchInfo;
   /** Pulls a cable that is plugged in. */
   readonly closeEndpoint: (id: number) => void;
@@ -54,6 +61,7 @@ export class ThreadManagement implements SwitchManagement {
   readonly #model: SwitchModel;
   readonly #accounts = new Accounts();
   readonly #traffic = new PortTrafficBook();
+  readonly #drops = new PortDropBook();
   readonly #listeners = new Map<(event: SwitchEvent) => void, ReadonlySet<string>>();
   readonly #queues = new Map<number, number>();
   #queueFrames = QUEUE_FRAMES;
@@ -78,6 +86,18 @@ export class ThreadManagement implements SwitchManagement {
 
   get plugins(): PluginManagement {
     return this.#options.plugins;
+  }
+
+  get mirrors(): MirrorManagement {
+    return this.#options.mirrors;
+  }
+
+  get captures(): CaptureManagement {
+    return this.#options.captures;
+  }
+
+  get impairments(): ImpairmentManagement {
+    return this.#options.impairments;
   }
 
   info(): SwitchInfo {
@@ -110,7 +130,9 @@ export class ThreadManagement implements SwitchManagement {
   /** A cable is gone; `counters` just before, undefined when the packet thread had ended. */
   unplugged(id: number, counters: SwitchCounters | undefined): void {
     this.#queues.delete(id);
-    if (counters !== undefined) this.#traffic.closed(id, cablesOf(counters));
+    if (counters === undefined) return;
+    this.#traffic.closed(id, cablesOf(counters));
+    this.#drops.closed(id, counters);
   }
 
   portSettings(): PortSettings {
@@ -134,6 +156,7 @@ export class ThreadManagement implements SwitchManagement {
           ? undefined
           : (this.#accounts.groupName(port.group) ?? String(port.group)),
       traffic: this.#traffic.read(port.port, cables),
+      drops: this.#drops.read(port.port, counters),
       endpoints: port.endpoints.map(({ id, module, description }) => {
         const endpoint = known.get(id);
         return {
@@ -167,8 +190,10 @@ export class ThreadManagement implements SwitchManagement {
 
   async removePort(port: number): Promise<number> {
     const error = this.#model.removePort(port);
-    if (error === 0) this.#traffic.removed(port);
-    return error;
+    if (error !== 0) return error;
+    this.#traffic.removed(port);
+    await this.impairments.forget(port);
+    return 0;
   }
 
   async setAllocatable(port: number, isAllocatable: boolean): Promise<number> {

@@ -1,10 +1,12 @@
 /** What the control plane and the packet thread of a switch say to each other. Plain data only. */
 import type {
   FstpEvent,
+  ImpairmentSettings,
   MacEntry,
   StationChange,
   SwitchChange,
   SwitchOptions,
+  TapScope,
 } from "../vde/index.ts";
 import type { EndSource } from "./end-source.ts";
 import type { DataplaneTuning, SwitchCounters } from "./switch-counters.ts";
@@ -18,6 +20,13 @@ export type SwitchCommand =
   | { readonly kind: "fstp"; readonly request: FstpRequest }
   | { readonly kind: "change"; readonly change: SwitchChange }
   | { readonly kind: "tune"; readonly tuning: DataplaneTuning }
+  | { readonly kind: "capture"; readonly capture: SwitchCapture }
+  | { readonly kind: "endCapture"; readonly id: number }
+  | {
+      readonly kind: "impair";
+      readonly port: number;
+      readonly settings: ImpairmentSettings | undefined;
+    }
   | { readonly kind: "stop" };
 
 /** Each command carries a number that its answer repeats. */
@@ -47,11 +56,12 @@ export type SwitchReport =
 export interface SwitchWorkerData {
   readonly bellFd: number;
   readonly options: SwitchOptions;
-  readonly captures: readonly SwitchCapture[];
 }
 
-/** A capture of everything that enters the switch, or of one port in both directions. */
+/** Frames to be copied into a ring (capture-ring.ts). */
 export interface SwitchCapture {
+  /** Unique in the life of the switch. */
+  readonly id: number;
   readonly memory: SharedArrayBuffer;
-  readonly port: number | undefined;
+  readonly scope: TapScope;
 }

@@ -7,6 +7,7 @@ import { V2Error } from "../base/index.ts";
 import { Bell } from "../sys/index.ts";
 import type {
   FstpEvent,
+  ImpairmentSettings,
   MacEntry,
   StationChange,
   SwitchChange,
@@ -39,8 +40,8 @@ export class SwitchThread {
   #hasExited = false;
   #stopping: Promise<void> | undefined;
 
-  constructor(options: SwitchOptions = {}, captures: readonly SwitchCapture[] = []) {
-    const data: SwitchWorkerData = { bellFd: this.#bell.fd, options, captures };
+  constructor(options: SwitchOptions = {}) {
+    const data: SwitchWorkerData = { bellFd: this.#bell.fd, options };
     this.#worker = new Worker(new URL("./switch-worker.js", import.meta.url), { workerData: data });
     this.#worker.on("message", (report: SwitchReport) => this.#heard(report));
     this.#exited = new Promise((resolve) => {
@@ -75,6 +76,21 @@ export class SwitchThread {
 
   async tune(tuning: DataplaneTuning): Promise<void> {
     await this.#ask({ kind: "tune", tuning });
+  }
+
+  /** Frames are copied into the capture's ring from now on. */
+  async capture(capture: SwitchCapture): Promise<void> {
+    await this.#ask({ kind: "capture", capture });
+  }
+
+  /** When this resolves nothing more comes into the capture's ring. */
+  async endCapture(id: number): Promise<void> {
+    await this.#ask({ kind: "endCapture", id });
+  }
+
+  /** Impairs the cables of a port; undefined: no longer. */
+  async impair(port: number, settings: ImpairmentSettings | undefined): Promise<void> {
+    await this.#ask({ kind: "impair", port, settings });
   }
 
   /** Stations known now; none when the thread has ended. */

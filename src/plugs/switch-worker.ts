@@ -11,10 +11,7 @@ import {
 import { V2Error } from "../base/index.ts";
 import { Bell } from "../sys/index.ts";
 import { Switch } from "../vde/index.ts";
-import { CaptureEnd } from "./capture.ts";
-import { CaptureRing } from "./capture-ring.ts";
-import type { CableEnd } from "./end.ts";
-import { type EndSource, openSource } from "./end-source.ts";
+import { openSource } from "./end-source.ts";
 import { SwitchDataplane } from "./switch-dataplane.ts";
 import { obeyFstp } from "./switch-fstp.ts";
 import type {
@@ -47,9 +44,11 @@ function serve(control: MessagePort, data: SwitchWorkerData): void {
   function obey(number: number, command: SwitchCommand): SwitchReport {
     try {
       switch (command.kind) {
-        case "add":
-          dataplane.add(command.id, command.port, open(command.source, command.port));
+        case "add": {
+          const options = { batches: dataplane.batches, offload: true };
+          dataplane.add(command.id, command.port, openSource(command.source, options));
           break;
+        }
         case "remove": {
           // What the cable carried is told to the port it was plugged into.
           const counters = dataplane.counters();
@@ -59,7 +58,16 @@ function serve(control: MessagePort, data: SwitchWorkerData): void {
         case "stations":
           return { kind: "answer", number, stations: core.table.entries(performance.now()) };
         case "change":
-          core.apply(command.change, performance.now());
+          dataplane.apply(command.change);
+          break;
+        case "capture":
+          dataplane.addCapture(command.capture);
+          break;
+        case "endCapture":
+          dataplane.removeCapture(command.id);
+          break;
+        case "impair":
+          dataplane.impair(command.port, command.settings);
           break;
         case "fstp": {
           const fstp = obeyFstp(core, command.request, performance.now());
@@ -85,21 +93,6 @@ function serve(control: MessagePort, data: SwitchWorkerData): void {
         error: { code, message, ...(remedy === undefined ? {} : { remedy }) },
       };
     }
-  }
-
-  const captures = data.captures.map(({ memory, port }) => ({
-    ring: new CaptureRing(memory),
-    port,
-  }));
-
-  function open(source: EndSource, port: number): CableEnd {
-    let end = openSource(source, { batches: dataplane.batches, offload: true });
-    for (const capture of captures) {
-      const isBothWays = capture.port !== undefined;
-      if (isBothWays && capture.port !== port) continue;
-      end = new CaptureEnd(end, { ring: capture.ring, port, isBothWays });
-    }
-    return end;
   }
 
   dataplane.run();

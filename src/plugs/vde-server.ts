@@ -19,9 +19,13 @@ import {
   RequestReader,
   type SwitchManagement,
   SwitchModel,
+  type TapScope,
 } from "../vde/index.ts";
 import { plugDataSocket, type DataSocket } from "./data-socket.ts";
 import type { CaptureFile } from "./capture-file.ts";
+import { ThreadCaptures } from "./thread-captures.ts";
+import { ThreadImpairments } from "./thread-impairments.ts";
+import { ThreadMirrors } from "./thread-mirrors.ts";
 import { NO_PLUGINS } from "./no-plugins.ts";
 import {
   claimDirectory,
@@ -60,7 +64,10 @@ export interface VdeServerOptions extends SwitchDirectory {
   readonly priority?: number;
   /** Where its console listens (ConsoleServer), for listings. */
   readonly managementSocket?: { readonly path: string; readonly mode: number };
-  /** Frames are copied to these while the switch runs; the caller closes them afterwards. */
+  /**
+   * Frames are copied to these from the beginning: everything that enters the switch, or both
+   * directions of a port. They are closed with the switch.
+   */
   readonly captures?: readonly { readonly file: CaptureFile; readonly port?: number }[];
   /** Told about refused clients, one line each. */
   readonly log?: (line: string) => void;
@@ -127,6 +134,7 @@ export class VdeServer {
   readonly #thread: SwitchThread;
   readonly #model: SwitchModel;
   readonly #management: ThreadManagement;
+  readonly #captures: ThreadCaptures;
   readonly #clients = new Set<Client>();
   readonly #server: Server;
   /** Removals under way; a shutdown waits for them. */
@@ -149,6 +157,8 @@ export class VdeServer {
       event: (event) => this.#management.tell(event),
     });
     const startMs = performance.now();
+    const log = (line: string): void => this.#log(line);
+    this.#captures = new ThreadCaptures({ model: this.#model, thread, log });
     this.#management = new ThreadManagement({
       model: this.#model,
       thread,
@@ -160,6 +170,9 @@ export class VdeServer {
         event: (event) => this.#management.tell(event),
       }),
       plugins: NO_PLUGINS,
+      mirrors: new ThreadMirrors(this.#model, thread),
+      captures: this.#captures,
+      impairments: new ThreadImpairments(this.#model, thread),
       info: () => ({
         pid: process.pid,
         mac,
@@ -170,7 +183,7 @@ export class VdeServer {
       }),
       closeEndpoint: (id) => this.#closeEndpoint(id),
       tableSize: options.tableSize ?? TABLE_SIZE_DEFAULT,
-      log: (line) => this.#log(line),
+      log,
     });
     this.#server = createServer((socket) => this.#accepted(socket));
     thread.onEndClosed = (id) => this.#endClosed(id);
@@ -188,18 +201,20 @@ export class VdeServer {
     const server = new VdeServer(
       resolved,
       identity,
-      new SwitchThread(
-        {
-          ...(options.ports === undefined ? {} : { ports: options.ports }),
-          ...(options.isHub === undefined ? {} : { isHub: options.isHub }),
-          ...(options.isBus === undefined ? {} : { isBus: options.isBus }),
-          fstp: identity,
-          entriesMax: Math.max(options.tableSize ?? 0, STATIONS_MIN),
-        },
-        (options.captures ?? []).map(({ file, port }) => ({ memory: file.ring.memory, port })),
-      ),
+      new SwitchThread({
+        ...(options.ports === undefined ? {} : { ports: options.ports }),
+        ...(options.isHub === undefined ? {} : { isHub: options.isHub }),
+        ...(options.isBus === undefined ? {} : { isBus: options.isBus }),
+        fstp: identity,
+        entriesMax: Math.max(options.tableSize ?? 0, STATIONS_MIN),
+      }),
     );
     try {
+      for (const { file, port } of options.captures ?? []) {
+        const scope: TapScope =
+          port === undefined ? { direction: "in" } : { port, direction: "both" };
+        await server.#captures.adopt(file, scope);
+      }
       await server.#listen();
       secureControl(resolved);
     } catch (error) {
@@ -265,6 +280,7 @@ export class VdeServer {
     for (const client of this.#clients) this.#leave(client);
     await Promise.allSettled(this.#removals);
     await this.#thread.stop();
+    await this.#captures.close();
     releaseDirectory(this.directory);
   }
 

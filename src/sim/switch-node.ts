@@ -5,8 +5,11 @@ import {
   DROP,
   FLOOD,
   type FstpEvent,
+  type ImpairmentSettings,
+  type ImpairmentStage,
   LEAVES,
   PORT_STATE,
+  stageOf,
   Switch,
   type SwitchOptions,
   VLAN_DEFAULT,
@@ -24,6 +27,8 @@ export class SwitchNode implements SimNode {
   readonly links = new Map<number, SimLink>();
   /** Told about changes of the spanning tree. */
   onEvent: (event: FstpEvent) => void = () => undefined;
+  /** By port: the stages of the two directions. */
+  readonly #impaired = new Map<number, { enter: ImpairmentStage; leave: ImpairmentStage }>();
   readonly #simulation: Simulation;
   readonly #pool: FramePool;
   /** When `poll` is already going to be called. */
@@ -43,7 +48,32 @@ export class SwitchNode implements SimNode {
     this.#schedule();
   }
 
+  /** Impairs a port in both directions, as the data plane of a real switch does. */
+  impair(port: number, settings: ImpairmentSettings): void {
+    const [enter, leave] = [stageOf(settings, 2 * port), stageOf(settings, 2 * port + 1)];
+    this.#impaired.set(port, { enter, leave });
+  }
+
   receive(port: number, frame: Uint8Array): void {
+    const stage = this.#impaired.get(port)?.enter;
+    this.#pass(stage, frame, (arrived) => this.#receive(port, arrived));
+  }
+
+  #pass(
+    stage: ImpairmentStage | undefined,
+    frame: Uint8Array,
+    arrive: (frame: Uint8Array) => void,
+  ): void {
+    if (stage === undefined) {
+      arrive(frame);
+      return;
+    }
+    for (const delivery of stage.pass(frame.slice(), this.#simulation.nowMs())) {
+      this.#simulation.at(delivery.atMs, () => arrive(delivery.frame));
+    }
+  }
+
+  #receive(port: number, frame: Uint8Array): void {
     if (!this.#isOn) return;
     const nowMs = this.#simulation.nowMs();
     // Old news is forgotten before the first frame after a long sleep is forwarded by it.
@@ -109,7 +139,8 @@ export class SwitchNode implements SimNode {
   }
 
   #send(port: number, frame: Uint8Array): void {
-    this.links.get(port)?.send(this, frame);
+    const stage = this.#impaired.get(port)?.leave;
+    this.#pass(stage, frame, (arrived) => this.links.get(port)?.send(this, arrived));
   }
 
   /** Keeps one event for the next time the core wants to be polled. */

@@ -4,6 +4,7 @@ export * from "./descriptor.ts";
 export * from "./epoll.ts";
 export * from "./fd-passing.ts";
 export * from "./ethtool.ts";
+export * from "./fifo.ts";
 export * from "./guest-memory.ts";
 export * from "./host-settings.ts";
 export * from "./inherited.ts";

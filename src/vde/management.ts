@@ -2,7 +2,11 @@
  * How a running switch is managed: plain data out, errno values as results (0: done). The console,
  * a JSON console, metrics and tests ask the same interface; a server answers it (plugs).
  */
+import type { DropCounts } from "./drops.ts";
 import type { EventCategory, SwitchEvent } from "./events.ts";
+import type { ImpairmentSettings } from "./impairment.ts";
+import type { Mirror } from "./mirrors.ts";
+import type { TapScope } from "./taps.ts";
 
 /** 0, or the errno that says why not (base/errno.ts). */
 export type Errno = number;
@@ -41,6 +45,14 @@ export interface PortTraffic {
   readonly octetsOut: number;
 }
 
+/** Frames of a port that went nowhere, by reason. */
+export interface PortDrops extends DropCounts {
+  /** Not sent out of the port: as many as may wait for its cables waited. */
+  readonly full: number;
+  /** Not sent out of the port: its cable takes nothing any more. */
+  readonly stuck: number;
+}
+
 export interface PortInfo {
   readonly port: number;
   readonly untaggedVlan: number;
@@ -51,6 +63,8 @@ export interface PortInfo {
   readonly group: string | undefined;
   readonly isSuspended: boolean;
   readonly traffic: PortTraffic;
+  /** Since the port was made; `port/resetcounter` leaves them. */
+  readonly drops: PortDrops;
   /** The newest first. */
   readonly endpoints: readonly EndpointInfo[];
 }
@@ -148,9 +162,74 @@ export interface PluginManagement {
   run(path: string, argument: string): Promise<PluginAnswer>;
 }
 
+/** A mirror and what it did. */
+export interface MirrorInfo extends Mirror {
+  /** Copies queued for the target. */
+  readonly copied: number;
+  /** Copies lost: too many waited for the target. */
+  readonly droppedFull: number;
+  /** Copies lost: the target had no cable, or one that takes nothing any more. */
+  readonly droppedAbsent: number;
+}
+
+/** Ports and VLANs whose frames are copied to another port. */
+export interface MirrorManagement {
+  list(): Promise<readonly MirrorInfo[]>;
+  /** Makes a mirror, or gives one that exists another direction. */
+  add(scope: TapScope, target: number): Promise<Errno>;
+  /** @param target undefined: whichever. */
+  remove(scope: Pick<TapScope, "port" | "vlan">, target: number | undefined): Promise<Errno>;
+}
+
+/** A capture that runs, and what became of the frames it saw. */
+export interface CaptureInfo {
+  readonly id: number;
+  /** File or FIFO. */
+  readonly path: string;
+  readonly scope: TapScope;
+  readonly written: number;
+  /** Lost because they came faster than they could be written. */
+  readonly dropped: number;
+  /** Lost because nobody read the FIFO, or the file took no more. */
+  readonly unread: number;
+}
+
+/** Captures of a running switch. */
+export interface CaptureManagement {
+  list(): readonly CaptureInfo[];
+  /**
+   * @param isForOneReader of a FIFO: the capture ends when its first reader leaves.
+   * @returns its number, or an errno below zero.
+   */
+  start(path: string, scope: TapScope, isForOneReader: boolean): Promise<number>;
+  /** Ends it after what was seen is written. @returns what it did. */
+  stop(id: number): Promise<CaptureInfo | Errno>;
+}
+
+/** How the frames of a port are impaired, and what became of those of its present cables. */
+export interface ImpairmentInfo extends ImpairmentSettings {
+  readonly port: number;
+  readonly lost: number;
+  /** Lost because too many were under way. */
+  readonly overflowed: number;
+  readonly underWay: number;
+}
+
+/** Ports whose cables are made worse on purpose. */
+export interface ImpairmentManagement {
+  list(): Promise<readonly ImpairmentInfo[]>;
+  /** @param settings undefined: no longer; frames under way are lost. */
+  set(port: number, settings: ImpairmentSettings | undefined): Promise<Errno>;
+  /** The port was removed. */
+  forget(port: number): Promise<void>;
+}
+
 export interface SwitchManagement {
   readonly fstp: FstpManagement;
   readonly plugins: PluginManagement;
+  readonly mirrors: MirrorManagement;
+  readonly captures: CaptureManagement;
+  readonly impairments: ImpairmentManagement;
   info(): SwitchInfo;
 
   portSettings(): PortSettings;

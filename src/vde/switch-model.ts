@@ -8,7 +8,9 @@
  */
 import { ERRNO } from "../base/index.ts";
 import type { SwitchEvent } from "./events.ts";
+import { type Mirror, MirrorTable } from "./mirrors.ts";
 import { PORTS_DEFAULT, PORTS_MAX, type SwitchChange } from "./switch.ts";
+import type { TapScope } from "./taps.ts";
 import { VLAN_CREATE_MAX, VLAN_DEFAULT, VLAN_NONE, type VlanChange, VlanTable } from "./vlans.ts";
 
 /** The user of the switch itself and of its own plugs, and whoever has an abstract name. */
@@ -52,6 +54,7 @@ const ROOT = 0;
 /** Ports, their cables, users and VLANs; see the head of this file. */
 export class SwitchModel {
   readonly vlans: VlanTable;
+  readonly mirrors = new MirrorTable();
   readonly #options: ModelOptions;
   readonly #ports = new Map<number, ModelPort>();
   readonly #endpoints = new Map<number, ModelEndpoint>();
@@ -173,6 +176,7 @@ export class SwitchModel {
     if (typeof port === "number") return port;
     if (port.endpoints.length > 0) return ERRNO.EADDRINUSE;
     this.#ports.delete(number);
+    this.#unmirror((mirror) => mirror.port === number || mirror.target === number);
     this.#vlan({ kind: "reset", port: number });
     return 0;
   }
@@ -201,8 +205,54 @@ export class SwitchModel {
   setSuspended(number: number, isSuspended: boolean): number {
     return this.#with(number, (port) => {
       port.isSuspended = isSuspended;
-      this.#vlan({ kind: "suspend", port: number, isSuspended });
+      this.#settle(number);
     });
+  }
+
+  /** Copies what a port or a VLAN carries to another port, which then carries only copies. */
+  mirror(scope: TapScope, target: number): number {
+    const to = this.#find(target);
+    const missing = typeof to === "number" ? to : this.#checkScope(scope);
+    if (missing !== 0) return missing;
+    const error = this.mirrors.add(scope, target);
+    if (error !== 0) return error;
+    this.#changed({ kind: "flushPort", port: target });
+    this.#settle(target);
+    this.#changed({ kind: "mirrors", mirrors: this.mirrors.list() });
+    return 0;
+  }
+
+  /** @param target undefined: to whatever port. @returns 0, or ENOENT: there was no such mirror. */
+  unmirror(scope: Pick<TapScope, "port" | "vlan">, target: number | undefined): number {
+    return this.#unmirror((mirror) => {
+      const isMeant = target === undefined || target === mirror.target;
+      return isMeant && mirror.port === scope.port && mirror.vlan === scope.vlan;
+    });
+  }
+
+  #unmirror(isMeant: (mirror: Mirror) => boolean): number {
+    const targets = new Set(this.mirrors.list().map(({ target }) => target));
+    const error = this.mirrors.remove(isMeant);
+    if (error !== 0) return error;
+    this.#changed({ kind: "mirrors", mirrors: this.mirrors.list() });
+    for (const target of targets) this.#settle(target);
+    return 0;
+  }
+
+  /** Whether a port carries traffic: it is not suspended and gets no copies. */
+  #settle(port: number): void {
+    const isSuspended = this.#ports.get(port)?.isSuspended === true || this.mirrors.isTarget(port);
+    if (isSuspended === this.vlans.isSuspended(port)) return;
+    this.#vlan({ kind: "suspend", port, isSuspended });
+  }
+
+  #checkScope({ port, vlan }: TapScope): number {
+    if (port !== undefined) {
+      const found = this.#find(port);
+      return typeof found === "number" ? found : 0;
+    }
+    if (vlan === undefined || vlan < 0 || vlan > VLAN_CREATE_MAX) return ERRNO.EINVAL;
+    return this.vlans.exists(vlan) ? 0 : ERRNO.ENXIO;
   }
 
   /** @param vlan VLAN_NONE: no untagged traffic. */
@@ -232,6 +282,7 @@ export class SwitchModel {
     if (!this.vlans.exists(vlan)) return ERRNO.ENXIO;
     // Differs from vde_switch, which lets VLAN 0 go while no port exists: the next port needs it.
     if (vlan === VLAN_DEFAULT || this.members(vlan).length > 0) return ERRNO.EADDRINUSE;
+    this.#unmirror((mirror) => mirror.vlan === vlan);
     this.#vlan({ kind: "remove", vlan });
     return 0;
   }

@@ -20,7 +20,9 @@ import {
   VLAN_TAG_OCTETS,
 } from "../wire/index.ts";
 import { MacTable, type MacTableOptions } from "./mac-table.ts";
+import { DROPPED, SwitchDrops } from "./drops.ts";
 import { Fstp, type FstpEvent, type FstpOptions } from "./fstp.ts";
+import type { Mirror } from "./mirrors.ts";
 import { PORT_STATE, VLAN_DEFAULT, VLAN_NONE, type VlanChange, VlanTable } from "./vlans.ts";
 
 /** To every port but the one it came from. */
@@ -58,18 +60,6 @@ export interface SwitchOutlet {
   readonly event?: (event: FstpEvent) => void;
 }
 
-/** Why a frame went nowhere. */
-export interface SwitchDrops {
-  /** Fewer than 14 octets. */
-  short: number;
-  /** Its station is at the port it came from. */
-  ownPort: number;
-  /** Its VLAN, or its lack of a tag, is not for the port it came from or would leave by. */
-  vlan: number;
-  /** It came from a suspended port. */
-  suspended: number;
-}
-
 /** A change of a running switch, from the control plane to the packet path. Plain data. */
 export type SwitchChange =
   | { readonly kind: "vlan"; readonly change: VlanChange }
@@ -77,6 +67,8 @@ export type SwitchChange =
   | { readonly kind: "hub"; readonly isHub: boolean }
   | { readonly kind: "flushPort"; readonly port: number }
   | { readonly kind: "flushVlan"; readonly vlan: number }
+  /** All there are; whoever carries the frames makes the copies. */
+  | { readonly kind: "mirrors"; readonly mirrors: readonly Mirror[] }
   /** A new, empty table. */
   | { readonly kind: "tableSize"; readonly entriesMax: number }
   | { readonly kind: "expire"; readonly expireMs: number }
@@ -91,7 +83,7 @@ const VLAN_MASK = 0xfff;
 /** The forwarding decisions of one switch; the table ages by the time it is told. */
 export class Switch {
   readonly vlans: VlanTable;
-  readonly drops: SwitchDrops = { short: 0, ownPort: 0, vlan: 0, suspended: 0 };
+  readonly drops = new SwitchDrops();
   readonly #options: SwitchOptions;
   #ports: number;
   #table: MacTable;
@@ -101,6 +93,8 @@ export class Switch {
   readonly fstp: Fstp | undefined;
   /** Who sends for the switch; set by the owner before cables are plugged in. */
   outlet: SwitchOutlet = { send: () => undefined };
+  /** Frames to be copied, by whoever carries them. */
+  mirrors: readonly Mirror[] = [];
   /** Ports with a cable. */
   readonly #plugged = new Set<number>();
   /** BPDUs are taken out of the path. */
@@ -204,6 +198,9 @@ export class Switch {
       case "flushVlan":
         this.#table.forgetVlan(change.vlan);
         break;
+      case "mirrors":
+        this.mirrors = change.mirrors;
+        break;
       case "tableSize":
         this.#resizeTable(change.entriesMax);
         break;
@@ -251,7 +248,7 @@ export class Switch {
       const slot = slots[i]!;
       const length = pool.length[slot]!;
       if (length < FRAME_OCTETS_MIN) {
-        this.drops.short++;
+        this.drops.count(DROPPED.short, port);
         targets[i] = DROP;
         continue;
       }
@@ -285,7 +282,7 @@ export class Switch {
   /** Takes the tag off. @returns its 16 bits, those of the port's VLAN, or -1: not admitted. */
   #enter(pool: FramePool, slot: number, port: number): number {
     if (this.vlans.isSuspended(port)) {
-      this.drops.suspended++;
+      this.drops.count(DROPPED.suspended, port);
       return -1;
     }
     const start = pool.start[slot]!;
@@ -293,11 +290,11 @@ export class Switch {
     if (control < 0) {
       const vlan = this.vlans.untaggedVlan(port);
       if (vlan !== VLAN_NONE) return vlan;
-      this.drops.vlan++;
+      this.drops.count(DROPPED.vlan, port);
       return -1;
     }
     if (!this.vlans.isMember(control & VLAN_MASK, port)) {
-      this.drops.vlan++;
+      this.drops.count(DROPPED.vlan, port);
       return -1;
     }
     pool.start[slot] = stripVlanTag(pool.octets, start);
@@ -310,12 +307,12 @@ export class Switch {
     const vlan = control & VLAN_MASK;
     const state = this.vlans.state(vlan, port);
     if (state === PORT_STATE.discarding) {
-      this.drops.vlan++;
+      this.drops.count(DROPPED.vlan, port);
       return DROP;
     }
     const target = this.decide(pool.octets, pool.start[slot]!, port, nowMs, vlan);
     if (state === PORT_STATE.learning && target !== DROP) {
-      this.drops.vlan++;
+      this.drops.count(DROPPED.vlan, port);
       return DROP;
     }
     return target;
@@ -358,7 +355,7 @@ export class Switch {
       nowMs,
     );
     if (found === port) {
-      this.drops.ownPort++;
+      this.drops.count(DROPPED.ownPort, port);
       return DROP;
     }
     return found;

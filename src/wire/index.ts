@@ -44,6 +44,7 @@ export * from "./ipv4.ts";
 export * from "./ipv6.ts";
 export * from "./nd-options.ts";
 export * from "./pcap.ts";
+export * from "./pcapng-blocks.ts";
 export * from "./pcapng-reader.ts";
 export * from "./pcapng.ts";
 export * from "./print.ts";

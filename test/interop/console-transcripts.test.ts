@@ -24,32 +24,57 @@ const LATER_ROWS =
 const SUSPEND_ROW = "port/suspend       N 0/1           stop all traffic of the port N 1=Y 0=N\n";
 
 const DATA_ROWS =
-  "json               [what]          the switch as JSON: info ports vlans stations fstp, or all\n" +
+  "json               [what]          the switch as JSON: " +
+  "all, or info ports vlans stations fstp mirrors captures impairments\n" +
   "metrics                            counters as Prometheus text\n";
+
+const PORT_ROWS =
+  "port/mirror        N TARGET [DIR]  copy what passes the port N (in, out, both) to the port TARGET\n" +
+  "port/unmirror      N [TARGET]      copy the port N no longer\n";
+const VLAN_ROWS =
+  "vlan/mirror        N TARGET [DIR]  copy what passes in the VLAN N (in, out, both) to the port " +
+  "TARGET\n" +
+  "vlan/unmirror      N [TARGET]      copy the VLAN N no longer\n";
+const CAPTURE_ROWS =
+  "mirror/list                        list the mirrors and what they copied\n" +
+  "capture/start      FILE [WHAT]     capture to a file or FIFO: port N or vlan N; in, out or both; " +
+  "once\n" +
+  "capture/stop       ID              end a capture\n" +
+  "capture/list                       list the captures and what they wrote\n";
+const IMPAIR_ROW =
+  "port/impair        N WHAT          impair the cables of the port N: delay=MS loss=PERCENT seed=N, " +
+  "or none\n";
+const IMPAIR_LIST_ROW =
+  "impair/list                        list the impaired ports and what was lost\n";
+const OUR_ROWS = `${DATA_ROWS}${PORT_ROWS}${VLAN_ROWS}${CAPTURE_ROWS}${IMPAIR_ROW}${IMPAIR_LIST_ROW}`;
 
 const DIFFERENCES: readonly Difference[] = [
   {
     step: /^help$/,
-    why: "two commands of later versions of vde_switch and three of our own",
+    why: "two commands of later versions of vde_switch, and our own",
     ours: (text) =>
       text
         .replace("port/resetcounter ", `${LATER_ROWS}port/resetcounter `)
         .replace("port/print ", `${SUSPEND_ROW}port/print `)
         .replace(/(vlan\/delport .*)add port to the/, "$1delete port from the")
-        .replace("\n.\n", `\n${DATA_ROWS}.\n`),
+        .replace("\n.\n", `\n${OUR_ROWS}.\n`),
   },
   {
     step: /^help port$/,
-    why: "two commands of later versions and one of our own",
+    why: "two commands of later versions and our own",
     ours: (text) =>
       text
         .replace("port/resetcounter ", `${LATER_ROWS}port/resetcounter `)
-        .replace("port/print ", `${SUSPEND_ROW}port/print `),
+        .replace("port/print ", `${SUSPEND_ROW}port/print `)
+        .replace("\n.\n", `\n${PORT_ROWS}${IMPAIR_ROW}.\n`),
   },
   {
     step: /^help vlan$/,
-    why: "Debian's help of vlan/delport says that it adds",
-    ours: (text) => text.replace(/(vlan\/delport .*)add port to the/, "$1delete port from the"),
+    why: "Debian's help of vlan/delport says that it adds; and our own",
+    ours: (text) =>
+      text
+        .replace(/(vlan\/delport .*)add port to the/, "$1delete port from the")
+        .replace("\n.\n", `\n${VLAN_ROWS}.\n`),
   },
   {
     step: /^load PLACE$/,

@@ -1,14 +1,15 @@
 /** Commands for programs, which vde_switch does not have: the switch as JSON and as metrics. */
 import { ERRNO } from "../../base/index.ts";
 import { printMac } from "../events.ts";
-import type { SwitchManagement } from "../management.ts";
+import type { MirrorInfo, SwitchManagement } from "../management.ts";
+import { printScope } from "../taps.ts";
 import type { ConsoleCommand, SessionContext } from "./command.ts";
 
 export const DATA_COMMANDS: readonly ConsoleCommand[] = [
   {
     path: "json",
     syntax: "[what]",
-    help: "the switch as JSON: info ports vlans stations fstp, or all",
+    help: "the switch as JSON: all, or info ports vlans stations fstp mirrors captures impairments",
     hasData: true,
     run: printJson,
   },
@@ -32,6 +33,9 @@ const VIEWS: { readonly [name: string]: (management: SwitchManagement) => unknow
   stations: async (m) =>
     (await m.stations()).map((station) => ({ ...station, address: printMac(station.address) })),
   fstp: async (m) => ({ ...m.fstp.info(), vlans: await m.fstp.vlans() }),
+  mirrors: (m) => m.mirrors.list(),
+  captures: (m) => m.captures.list(),
+  impairments: (m) => m.impairments.list(),
 };
 
 /** One line of JSON: an object by names, or what was asked for alone. */
@@ -109,8 +113,73 @@ export async function metrics(management: SwitchManagement): Promise<readonly st
     ...family(
       "port_dropped_frames_total",
       "counter",
-      "Frames that the cables now plugged did not take.",
-      byPort((p) => p.endpoints.reduce((sum, { dropped }) => sum + dropped, 0)),
+      "Frames of a port that went nowhere.",
+      ports.flatMap(({ port, drops }) =>
+        Object.entries(drops).map(([reason, frames]) => {
+          return [`{port="${port}",reason="${snake(reason)}"}`, frames] as const;
+        }),
+      ),
+    ),
+    ...(await tapMetrics(management)).flatMap(([name, help, rows]) =>
+      family(name, "counter", help, rows),
     ),
   ];
+}
+
+type Rows = readonly (readonly [labels: string, value: number])[];
+
+/** Counters of mirrors and captures. */
+async function tapMetrics(
+  management: SwitchManagement,
+): Promise<readonly (readonly [name: string, help: string, rows: Rows])[]> {
+  const mirrors = await management.mirrors.list();
+  const captures = management.captures.list();
+  const impairments = await management.impairments.list();
+  return [
+    [
+      "mirror_copied_frames_total",
+      "Copies given to the target of a mirror.",
+      mirrors.map((mirror) => [mirrorLabels(mirror), mirror.copied]),
+    ],
+    [
+      "mirror_dropped_frames_total",
+      "Copies that the target of a mirror did not get.",
+      mirrors.flatMap((mirror) => [
+        [mirrorLabels(mirror, "full"), mirror.droppedFull],
+        [mirrorLabels(mirror, "absent"), mirror.droppedAbsent],
+      ]),
+    ],
+    [
+      "capture_written_frames_total",
+      "Frames that a capture wrote.",
+      captures.map(({ id, written }) => [`{capture="${id}"}`, written]),
+    ],
+    [
+      "capture_dropped_frames_total",
+      "Frames that a capture lost.",
+      captures.flatMap(({ id, dropped, unread }) => [
+        [`{capture="${id}",reason="slow"}`, dropped],
+        [`{capture="${id}",reason="unread"}`, unread],
+      ]),
+    ],
+    [
+      "impairment_dropped_frames_total",
+      "Frames that the impairment of a port lost.",
+      impairments.flatMap(({ port, lost, overflowed }) => [
+        [`{port="${port}",reason="lost"}`, lost],
+        [`{port="${port}",reason="overflow"}`, overflowed],
+      ]),
+    ],
+  ];
+}
+
+function mirrorLabels(mirror: MirrorInfo, reason?: string): string {
+  const words = [`source="${printScope(mirror)}"`, `target="${mirror.target}"`];
+  if (reason !== undefined) words.push(`reason="${reason}"`);
+  return `{${words.join(",")}}`;
+}
+
+/** "ownPort" as "own_port". */
+function snake(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }

@@ -10,6 +10,7 @@ import type { SwitchManagement } from "../management.ts";
 import { type CommandResult, type ConsoleCommand, LOGOUT, SHUTDOWN } from "./command.ts";
 import { DATA_COMMANDS } from "./commands-data.ts";
 import { BANNER, GENERAL_COMMANDS } from "./commands-general.ts";
+import { MONITOR_COMMANDS } from "./commands-monitor.ts";
 import { PORT_COMMANDS, VLAN_COMMANDS } from "./commands-ports.ts";
 import { FSTP_COMMANDS, HASH_COMMANDS } from "./commands-table.ts";
 import { cleanLine } from "./lines.ts";
@@ -28,6 +29,7 @@ const COMMANDS: readonly ConsoleCommand[] = [
   ...PORT_COMMANDS,
   ...VLAN_COMMANDS,
   ...DATA_COMMANDS,
+  ...MONITOR_COMMANDS,
 ];
 
 /** What follows a command. */
