@@ -55,14 +55,27 @@ export class CaptureEnd implements CableEnd {
 
   #see(pool: FramePool, slots: Int32Array, from: number, count: number, isOut: boolean): void {
     const { ring, port } = this.#tap;
-    const timeMs = performance.timeOrigin + performance.now();
-    for (let i = from; i < from + count; i++) {
-      const slot = slots[i]!;
-      const start = pool.start[slot]!;
-      const isFinished = pool.offload[slot] === OFFLOAD.none;
-      const sumFrom = isFinished ? 0 : pool.checksumFrom[slot]! - start;
-      const sumOffset = pool.checksumOffset[slot]!;
-      ring.put(pool.octets, start, pool.length[slot]!, port, isOut, timeMs, sumFrom, sumOffset);
-    }
+    captureSlots(ring, pool, slots, from, count, port, isOut);
+  }
+}
+
+/** Copies the frames in `slots[from … from + count)`, which are at a port now, into a ring. */
+export function captureSlots(
+  ring: CaptureRing,
+  pool: FramePool,
+  slots: Int32Array,
+  from: number,
+  count: number,
+  port: number,
+  isOut: boolean,
+): void {
+  const timeMs = performance.timeOrigin + performance.now();
+  for (let i = from; i < from + count; i++) {
+    const slot = slots[i]!;
+    const start = pool.start[slot]!;
+    const isFinished = pool.offload[slot] === OFFLOAD.none;
+    const sumFrom = isFinished ? 0 : pool.checksumFrom[slot]! - start;
+    const sumOffset = pool.checksumOffset[slot]!;
+    ring.put(pool.octets, start, pool.length[slot]!, port, isOut, timeMs, sumFrom, sumOffset);
   }
 }

@@ -7,6 +7,8 @@ import type { SwitchEndpoint } from "./switch-endpoint.ts";
 export interface DataplaneTuning {
   readonly ageingMs?: number;
   readonly watchesStations?: boolean;
+  /** Where frames are copied to for plugins (CaptureRing); null: nobody looks at them. */
+  readonly watch?: SharedArrayBuffer | null;
   /** Frames that may wait for a cable, at most QUEUE_FRAMES. */
   readonly queue?: { readonly id: number; readonly frames: number };
 }

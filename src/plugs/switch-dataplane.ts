@@ -12,6 +12,8 @@ import { FramePool } from "../base/index.ts";
 import { Epoll, READY } from "../sys/index.ts";
 import { copyTagged, DROP, FLOOD, LEAVES, PORTS_MAX, type Switch, tagFrame } from "../vde/index.ts";
 import { DatagramBatches } from "./datagram-end.ts";
+import { captureSlots } from "./capture.ts";
+import { CaptureRing } from "./capture-ring.ts";
 import { BATCH_FRAMES, type CableEnd, END_CLOSED } from "./end.ts";
 import { unwatchEndpoint, watchEndpoint, watchInput, watchRoom } from "./endpoint-watch.ts";
 import { countersOf, type DataplaneTuning, type SwitchCounters } from "./switch-counters.ts";
@@ -68,6 +70,8 @@ export class SwitchDataplane {
   readonly #controls = new Int32Array(BATCH_FRAMES);
   readonly #dirty: SwitchEndpoint[] = [];
   readonly #congested: SwitchEndpoint[] = [];
+  /** Frames at ports are copied into it while plugins look at them. */
+  #watch: CaptureRing | undefined;
   #isStopped = false;
   #nextAgeingMs: number;
   #ageingMs = AGEING_MS;
@@ -101,9 +105,9 @@ export class SwitchDataplane {
     if (this.#ports[port]!.length === 1) this.#switch.portUp(port, this.#options.clockMs());
   }
 
-  /** Seconds between two sweeps of the table, and whether stations are told of. */
+  /** Changes settings of the packet path. */
   tune(tuning: DataplaneTuning): void {
-    const { ageingMs, watchesStations, queue } = tuning;
+    const { ageingMs, watchesStations, watch, queue } = tuning;
     if (ageingMs !== undefined) {
       this.#ageingMs = ageingMs;
       this.#nextAgeingMs = Math.min(this.#nextAgeingMs, this.#options.clockMs() + ageingMs);
@@ -111,6 +115,7 @@ export class SwitchDataplane {
     if (watchesStations !== undefined) {
       this.#switch.table.onChange = watchesStations ? this.#options.onStation : undefined;
     }
+    if (watch !== undefined) this.#watch = watch === null ? undefined : new CaptureRing(watch);
     const endpoint = queue === undefined ? undefined : this.#endpoints.get(queue.id);
     if (endpoint !== undefined) endpoint.queueFrames = Math.min(queue!.frames, QUEUE_FRAMES);
   }
@@ -206,6 +211,9 @@ export class SwitchDataplane {
     if (received === END_CLOSED) {
       this.#closed(source);
       return;
+    }
+    if (this.#watch !== undefined) {
+      captureSlots(this.#watch, pool, spare, 0, received, source.port, false);
     }
     source.framesIn += received;
     for (let i = 0; i < received; i++) source.octetsIn += pool.length[spare[i]!]!;
@@ -380,7 +388,11 @@ export class SwitchDataplane {
 
   /** Counts and frees the first `sent` frames of a queue. */
   #left(target: SwitchEndpoint, sent: number): void {
-    const { ring } = target;
+    const { ring, port, head } = target;
+    // Of the cables of one port the oldest speaks for all.
+    if (this.#watch !== undefined && this.#ports[port]![0] === target) {
+      captureSlots(this.#watch, this.pool, ring, head, sent, port, true);
+    }
     const { length } = this.pool;
     let octets = 0;
     for (let i = 0; i < sent; i++) {

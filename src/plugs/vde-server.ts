@@ -22,7 +22,6 @@ import {
 } from "../vde/index.ts";
 import { plugDataSocket, type DataSocket } from "./data-socket.ts";
 import type { CaptureFile } from "./capture-file.ts";
-import { NO_PLUGINS } from "./no-plugins.ts";
 import {
   claimDirectory,
   modes,
@@ -32,6 +31,7 @@ import {
 } from "./switch-directory.ts";
 import type { SwitchCounters } from "./switch-counters.ts";
 import { ThreadManagement } from "./switch-management.ts";
+import { SwitchPlugins } from "./switch-plugins.ts";
 import { SwitchThread } from "./switch-thread.ts";
 import { printIdentity, ThreadFstp } from "./thread-fstp.ts";
 
@@ -60,6 +60,8 @@ export interface VdeServerOptions extends SwitchDirectory {
   readonly priority?: number;
   /** Where its console listens (ConsoleServer), for listings. */
   readonly managementSocket?: { readonly path: string; readonly mode: number };
+  /** Where plugins are looked for by name (~/.vde2/plugins). */
+  readonly pluginFolder?: string;
   /** Frames are copied to these while the switch runs; the caller closes them afterwards. */
   readonly captures?: readonly { readonly file: CaptureFile; readonly port?: number }[];
   /** Told about refused clients, one line each. */
@@ -127,6 +129,7 @@ export class VdeServer {
   readonly #thread: SwitchThread;
   readonly #model: SwitchModel;
   readonly #management: ThreadManagement;
+  readonly #plugins: SwitchPlugins;
   readonly #clients = new Set<Client>();
   readonly #server: Server;
   /** Removals under way; a shutdown waits for them. */
@@ -149,6 +152,16 @@ export class VdeServer {
       event: (event) => this.#management.tell(event),
     });
     const startMs = performance.now();
+    this.#plugins = new SwitchPlugins({
+      ...(options.pluginFolder === undefined ? {} : { folder: options.pluginFolder }),
+      management: () => this.#management,
+      watch: (memory) => thread.tune({ watch: memory }),
+      port: (port) => this.#management.portUser(port),
+      untaggedVlan: (port) => this.#model.vlans.untaggedVlan(port),
+      tell: (event) => this.#management.tell(event),
+      isHeard: (category) => this.#management.isHeard(category),
+      log: (line) => this.#log(line),
+    });
     this.#management = new ThreadManagement({
       model: this.#model,
       thread,
@@ -159,7 +172,7 @@ export class VdeServer {
         priority,
         event: (event) => this.#management.tell(event),
       }),
-      plugins: NO_PLUGINS,
+      plugins: this.#plugins,
       info: () => ({
         pid: process.pid,
         mac,
@@ -264,6 +277,7 @@ export class VdeServer {
     this.#server.close();
     for (const client of this.#clients) this.#leave(client);
     await Promise.allSettled(this.#removals);
+    await this.#plugins.close();
     await this.#thread.stop();
     releaseDirectory(this.directory);
   }

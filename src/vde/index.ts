@@ -1,6 +1,8 @@
+export { MENU_SYNTAX, zeros } from "./console/command.ts";
 export { BANNER, CONSOLE_VERSION } from "./console/commands-general.ts";
 export * from "./console/console.ts";
 export * from "./console/lines.ts";
+export { atoi } from "./console/scan.ts";
 export * from "./events.ts";
 export * from "./command-machine.ts";
 export * from "./console-client.ts";
@@ -12,7 +14,9 @@ export * from "./fstp-vector.ts";
 export * from "./fstp.ts";
 export * from "./handshake.ts";
 export * from "./mac-table.ts";
+export * from "./ip-log.ts";
 export * from "./management.ts";
+export * from "./plugin.ts";
 export * from "./port-traffic.ts";
 export * from "./switch-model.ts";
 export * from "./port-rates.ts";
