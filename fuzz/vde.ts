@@ -10,6 +10,7 @@ import {
   emitRequest,
   FLOOD,
   FrameReader,
+  IpLog,
   LineSplitter,
   RequestReader,
   Switch,
@@ -154,6 +155,18 @@ export const VDE_TARGETS: readonly FuzzTarget[] = [
   },
   switchTarget(),
   spanningTreeTarget(),
+  {
+    name: "vde-ip-log",
+    seeds: realFrames,
+    run(octets) {
+      const log = new IpLog();
+      log.addRange("0.0.0.0/0");
+      log.addRange("::/0");
+      const use = log.see(octets, 1, 0, 0);
+      assert.deepEqual(log.uses(0), use === undefined ? [] : [use]);
+      assert.equal(log.see(octets, 1, 0, 1), undefined, "known by now");
+    },
+  },
   {
     name: "vde-bpdu",
     seeds: realBpdus,

@@ -117,10 +117,10 @@ export class SwitchDataplane {
   add(id: number, port: number, plain: CableEnd): void {
     const end = plain.offload === true ? plain : new SegmentingEnd(plain, this.#segmenter);
     const endpoint = new SwitchEndpoint(id, port, end);
-    this.#taps.install(endpoint);
-    this.#impairments.plugged(endpoint);
     this.#endpoints.set(id, endpoint);
     this.#ports[port]!.push(endpoint);
+    this.#taps.install(endpoint);
+    this.#impairments.plugged(endpoint);
     this.#all = [...this.#endpoints.values()];
     watchEndpoint(this.#epoll, endpoint);
     if (this.#ports[port]!.length === 1) this.#switch.portUp(port, this.#options.clockMs());
@@ -188,6 +188,7 @@ export class SwitchDataplane {
       if (at >= 0) other.waiters.splice(at, 1);
     }
     if (cables.length === 0) this.#switch.portDown(endpoint.port, this.#options.clockMs());
+    else this.#taps.install(cables[0]!);
     endpoint.end.close();
   }
 

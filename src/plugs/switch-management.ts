@@ -14,6 +14,7 @@ import {
   type MirrorManagement,
   PORT_STATE,
   type PluginManagement,
+  type PluginPort,
   type PortInfo,
   type PortSettings,
   PortTrafficBook,
@@ -45,10 +46,11 @@ export interface ManagementOptions {
   readonly model: SwitchModel;
   readonly thread: SwitchThread;
   readonly fstp: FstpManagement;
-  readonly plugins: PluginManagement;
   readonly mirrors: MirrorManagement;
   readonly captures: CaptureManagement;
   readonly impairments: ImpairmentManagement;
+  /** `settle`: they see what was copied for them until now. */
+  readonly plugins: PluginManagement & { readonly settle: () => void };
   readonly info: () => SwitchInfo;
   /** Pulls a cable that is plugged in. */
   readonly closeEndpoint: (id: number) => void;
@@ -111,6 +113,21 @@ export class ThreadManagement implements SwitchManagement {
     }
   }
 
+  /** Whether somebody listens to events of a category. */
+  isHeard(category: string): boolean {
+    for (const categories of this.#listeners.values()) if (categories.has(category)) return true;
+    return false;
+  }
+
+  /** Who sits at a port; nobody when there is no such port. */
+  portUser(port: number): PluginPort {
+    const found = this.#model.port(port);
+    return {
+      user: this.#userName(found?.currentUser),
+      description: found?.endpoints[0]?.description ?? "",
+    };
+  }
+
   listen(listener: (event: SwitchEvent) => void, categories: ReadonlySet<string>): void {
     if (categories.size === 0) this.#listeners.delete(listener);
     else this.#listeners.set(listener, new Set(categories));
@@ -142,6 +159,8 @@ export class ThreadManagement implements SwitchManagement {
 
   async ports(): Promise<readonly PortInfo[]> {
     const counters = await this.#options.thread.counters();
+    // Frames that are counted have been seen by plugins, and their events told.
+    this.#options.plugins.settle();
     const cables = cablesOf(counters);
     const known = new Map(counters.endpoints.map((endpoint) => [endpoint.id, endpoint]));
     return this.#model.ports().map((port) => ({

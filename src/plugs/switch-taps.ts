@@ -66,8 +66,10 @@ export class SwitchTaps {
 
   /** Gives a cable the taps of its port, after it was plugged in or anything changed. */
   install(endpoint: SwitchEndpoint): void {
-    endpoint.tapsIn = this.#of(endpoint.port, false);
-    endpoint.tapsOut = this.#of(endpoint.port, true);
+    const { port } = endpoint;
+    endpoint.tapsIn = this.#of(port, false);
+    // All cables of a port get what leaves it; the oldest speaks for them.
+    endpoint.tapsOut = this.#host.cables(port)[0] === endpoint ? this.#of(port, true) : undefined;
   }
 
   counters(): readonly MirrorCounters[] {

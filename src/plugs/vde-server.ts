@@ -26,7 +26,6 @@ import type { CaptureFile } from "./capture-file.ts";
 import { ThreadCaptures } from "./thread-captures.ts";
 import { ThreadImpairments } from "./thread-impairments.ts";
 import { ThreadMirrors } from "./thread-mirrors.ts";
-import { NO_PLUGINS } from "./no-plugins.ts";
 import {
   claimDirectory,
   modes,
@@ -36,10 +35,13 @@ import {
 } from "./switch-directory.ts";
 import type { SwitchCounters } from "./switch-counters.ts";
 import { ThreadManagement } from "./switch-management.ts";
+import { SwitchPlugins } from "./switch-plugins.ts";
 import { SwitchThread } from "./switch-thread.ts";
 import { printIdentity, ThreadFstp } from "./thread-fstp.ts";
 
 /** Clients that may be in the middle of their handshake; more are refused. */
+/** Of the capture for plugins; those of the console count from 1. */
+const PLUGIN_CAPTURE = 0;
 const HANDSHAKES_MAX = 256;
 /** Module of clients' cables in listings. */
 const CLIENT_MODULE = "unix prog";
@@ -68,6 +70,8 @@ export interface VdeServerOptions extends SwitchDirectory {
    * Frames are copied to these from the beginning: everything that enters the switch, or both
    * directions of a port. They are closed with the switch.
    */
+  /** Where plugins are looked for by name (~/.vde2/plugins). */
+  readonly pluginFolder?: string;
   readonly captures?: readonly { readonly file: CaptureFile; readonly port?: number }[];
   /** Told about refused clients, one line each. */
   readonly log?: (line: string) => void;
@@ -135,6 +139,7 @@ export class VdeServer {
   readonly #model: SwitchModel;
   readonly #management: ThreadManagement;
   readonly #captures: ThreadCaptures;
+  readonly #plugins: SwitchPlugins;
   readonly #clients = new Set<Client>();
   readonly #server: Server;
   /** Removals under way; a shutdown waits for them. */
@@ -159,6 +164,19 @@ export class VdeServer {
     const startMs = performance.now();
     const log = (line: string): void => this.#log(line);
     this.#captures = new ThreadCaptures({ model: this.#model, thread, log });
+    this.#plugins = new SwitchPlugins({
+      ...(options.pluginFolder === undefined ? {} : { folder: options.pluginFolder }),
+      management: () => this.#management,
+      watch: async (memory) => {
+        if (memory === null) await thread.endCapture(PLUGIN_CAPTURE);
+        else await thread.capture({ id: PLUGIN_CAPTURE, memory, scope: { direction: "both" } });
+      },
+      port: (port) => this.#management.portUser(port),
+      untaggedVlan: (port) => this.#model.vlans.untaggedVlan(port),
+      tell: (event) => this.#management.tell(event),
+      isHeard: (category) => this.#management.isHeard(category),
+      log,
+    });
     this.#management = new ThreadManagement({
       model: this.#model,
       thread,
@@ -169,10 +187,10 @@ export class VdeServer {
         priority,
         event: (event) => this.#management.tell(event),
       }),
-      plugins: NO_PLUGINS,
       mirrors: new ThreadMirrors(this.#model, thread),
       captures: this.#captures,
       impairments: new ThreadImpairments(this.#model, thread),
+      plugins: this.#plugins,
       info: () => ({
         pid: process.pid,
         mac,
@@ -279,6 +297,7 @@ export class VdeServer {
     this.#server.close();
     for (const client of this.#clients) this.#leave(client);
     await Promise.allSettled(this.#removals);
+    await this.#plugins.close();
     await this.#thread.stop();
     await this.#captures.close();
     releaseDirectory(this.directory);

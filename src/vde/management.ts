@@ -149,6 +149,14 @@ export interface PluginInfo {
   readonly categories: readonly EventCategory[];
 }
 
+/** What plugins did not get, and what they did wrong. */
+export interface PluginCounters {
+  /** Copies of frames that came faster than plugins took them. */
+  readonly framesDropped: number;
+  /** Times a plugin threw. */
+  readonly failures: number;
+}
+
 export interface PluginAnswer {
   readonly error: Errno;
   readonly lines: readonly string[];
@@ -156,10 +164,14 @@ export interface PluginAnswer {
 
 /** Programs loaded into a switch. */
 export interface PluginManagement {
+  /** The same array until a plugin comes or goes. */
   list(): readonly PluginInfo[];
+  /** Loads one by its name or the path of a file. */
   add(name: string): Promise<Errno>;
+  /** Unloads the first whose name begins so. */
   remove(name: string): Promise<Errno>;
   run(path: string, argument: string): Promise<PluginAnswer>;
+  counters(): PluginCounters;
 }
 
 /** A mirror and what it did. */

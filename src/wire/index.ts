@@ -43,6 +43,7 @@ export * from "./ip-protocol.ts";
 export * from "./ipv4.ts";
 export * from "./ipv6.ts";
 export * from "./nd-options.ts";
+export * from "./pcap-writer.ts";
 export * from "./pcap.ts";
 export * from "./pcapng-blocks.ts";
 export * from "./pcapng-reader.ts";

@@ -1,6 +1,6 @@
 /**
  * Reading classic capture files (draft-ietf-opsawg-pcap), and `readCapture`, which tells them from
- * pcapng. Written are only pcapng files.
+ * pcapng.
  */
 import type { CaptureProblem, CaptureRecord } from "./capture-record.ts";
 import { PCAPNG_BLOCK } from "./pcapng.ts";

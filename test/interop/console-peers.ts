@@ -1,6 +1,6 @@
 /** The same script of console commands on Debian's switch and on ours, and what each answers. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { userInfo } from "node:os";
 import { connect, type Socket } from "node:net";
 import { framed, until, V2, Workshop } from "./vde-peers.ts";
@@ -14,6 +14,8 @@ export type Step =
   /** A client sends a frame: hexadecimal, filled up to 60 octets. */
   | { readonly send: string; readonly frame: string }
   | { readonly file: string; readonly text: string }
+  /** A file beside the switch: its mode, and what is in it, without times. */
+  | { readonly show: string }
   /** Octets as they are, not a line. */
   | { readonly raw: string };
 
@@ -132,6 +134,7 @@ class Run {
       writeFileSync(this.#shop.path(step.file), step.text.replaceAll("PLACE", this.#shop.place));
       return "";
     }
+    if ("show" in step) return show(this.#shop.path(step.show));
     if ("plug" in step) await this.#plug(step.plug, step.port, watcher);
     else if ("unplug" in step) {
       this.#clients.get(step.unplug)!.kill("SIGTERM");
@@ -167,6 +170,21 @@ class Run {
     this.#clients.get(name)!.stdin!.write(framed(frame));
     await untilAsync(async () => received(await watcher.ask("port/allprint")) > before);
   }
+}
+
+/** A capture in hexadecimal with its times zeroed, or the lines of a log without their dates. */
+function show(path: string): string {
+  const octets = readFileSync(path);
+  const mode = (statSync(path).mode & 0o777).toString(8);
+  const isCapture = octets.length === 0 || octets[0] === 0xd4;
+  if (!isCapture) {
+    const lines = octets.toString().replace(/^[A-Z][a-z]{2} [ \d]\d [\d:]{8}/gm, "DATE");
+    return `${mode}\n${lines}`;
+  }
+  for (let at = 24; at < octets.length; at += 16 + octets.readUInt32LE(at + 8)) {
+    octets.fill(0, at, at + 8);
+  }
+  return `${mode}\n${octets.toString("hex")}`;
 }
 
 function received(ports: string): number {

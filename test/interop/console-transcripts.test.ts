@@ -8,6 +8,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Reply, type Step, transcript } from "./console-peers.ts";
 import { CABLES, GENERAL, PORTS, TREE } from "./console-scripts.ts";
+import { ADDRESSES, DUMP, IPLOG, IPLOG_AGAIN, PDUMP, PLUGINS } from "./plugin-scripts.ts";
 import { has } from "./vde-peers.ts";
 
 interface Difference {
@@ -47,6 +48,9 @@ const IMPAIR_ROW =
 const IMPAIR_LIST_ROW =
   "impair/list                        list the impaired ports and what was lost\n";
 const OUR_ROWS = `${DATA_ROWS}${PORT_ROWS}${VLAN_ROWS}${CAPTURE_ROWS}${IMPAIR_ROW}${IMPAIR_LIST_ROW}`;
+/** Of an address that a tagged frame showed. */
+const tagless = (text: string): string => text.replace(/mac=00:04:81:00:.{5}/g, `mac=${STATION_4}`);
+const STATION_4 = "02:00:00:00:00:04";
 
 const DIFFERENCES: readonly Difference[] = [
   {
@@ -57,7 +61,7 @@ const DIFFERENCES: readonly Difference[] = [
         .replace("port/resetcounter ", `${LATER_ROWS}port/resetcounter `)
         .replace("port/print ", `${SUSPEND_ROW}port/print `)
         .replace(/(vlan\/delport .*)add port to the/, "$1delete port from the")
-        .replace("\n.\n", `\n${OUR_ROWS}.\n`),
+        .replace(/\n(?=\.\n|pdump )/, `\n${OUR_ROWS}`),
   },
   {
     step: /^help port$/,
@@ -125,6 +129,31 @@ const DIFFERENCES: readonly Difference[] = [
     why: "without VLAN 0 Debian's switch crashes when the next port is made",
     ours: (text) => text.replace("1000 Success", "1098 Address already in use"),
   },
+  {
+    step: /^iplog\/logfile \/tmp$/,
+    why: "a directory is there, and is no file",
+    ours: (text) => text.replace("1002 No such file or directory", "1021 Is a directory"),
+  },
+  {
+    step: /^iplog\/logfile -$/,
+    why: "no syslog",
+    ours: (text) => text.replace("1000 Success", "1095 Operation not supported"),
+  },
+  {
+    step: /^{"send":"a","frame":"f{12}020{9}481/,
+    why: "Debian takes a tag for part of the address",
+    ours: tagless,
+  },
+  {
+    step: /^{"send":"b","frame":"f{12}020{9}5080045.*0a0000160a/,
+    why: "Debian tells VLAN 0 of every untagged frame, whatever the VLAN of its port",
+    ours: (text) => text.replace("port=2 vlan=0", "port=2 vlan=6"),
+  },
+  {
+    step: /^{"show":"log"}$/,
+    why: "as above, in the file",
+    ours: (text) => tagless(text).replace(/(10\.0\.0\.22 .* vlan=)0/, (_, before) => `${before}6`),
+  },
 ];
 
 /** Runs a script on both. @returns the rows that were needed. */
@@ -155,7 +184,8 @@ test("the console answers every command as Debian's, but for the differences tha
   if (!has("vde_switch")) return t.skip("needs vde_switch: apt install vde2");
   if (!has("vde_plug")) return t.skip("needs vde_plug: apt install vdeplug");
   const used = new Set<Difference>();
-  for (const script of [GENERAL, PORTS, CABLES, TREE, ["vlan/remove 0"]]) {
+  const plugins = [PLUGINS, DUMP, PDUMP, IPLOG, IPLOG_AGAIN, ADDRESSES];
+  for (const script of [GENERAL, PORTS, CABLES, TREE, ["vlan/remove 0"], ...plugins]) {
     for (const row of await compare(script)) used.add(row);
   }
   const unused = DIFFERENCES.filter((row) => !used.has(row)).map(({ why }) => why);

@@ -59,6 +59,7 @@ async function printJson({ management, print }: SessionContext, text: string): P
 export async function metrics(management: SwitchManagement): Promise<readonly string[]> {
   const ports = await management.ports();
   const { uptimeSeconds } = management.info();
+  const { framesDropped, failures } = management.plugins.counters();
   const family = (
     name: string,
     type: "counter" | "gauge",
@@ -74,6 +75,10 @@ export async function metrics(management: SwitchManagement): Promise<readonly st
   return [
     ...family("uptime_seconds", "gauge", "Age of the switch.", [["", uptimeSeconds]]),
     ...family("stations", "gauge", "Stations known.", [["", (await management.stations()).length]]),
+    ...family("plugin_dropped_frames_total", "counter", "Copies of frames that plugins missed.", [
+      ["", framesDropped],
+    ]),
+    ...family("plugin_failures_total", "counter", "Times a plugin threw.", [["", failures]]),
     ...family(
       "port_cables",
       "gauge",

@@ -6,7 +6,7 @@
  */
 import { ERRNO, errnoText } from "../../base/index.ts";
 import { EVENT_CATEGORIES, type SwitchEvent } from "../events.ts";
-import type { SwitchManagement } from "../management.ts";
+import type { PluginInfo, SwitchManagement } from "../management.ts";
 import { type CommandResult, type ConsoleCommand, LOGOUT, SHUTDOWN } from "./command.ts";
 import { DATA_COMMANDS } from "./commands-data.ts";
 import { BANNER, GENERAL_COMMANDS } from "./commands-general.ts";
@@ -50,6 +50,8 @@ export class ConsoleSession {
   readonly #options: SessionOptions;
   readonly #categories = new Set<string>();
   readonly #listener = (event: SwitchEvent): void => this.#tell(event);
+  /** As of the last command. */
+  #plugins: readonly PluginInfo[] = [];
   #depth = 0;
   #isClosed = false;
 
@@ -92,6 +94,7 @@ export class ConsoleSession {
   }
 
   async #run(line: string): Promise<CommandResult> {
+    this.#forgetUnloaded();
     const input = line.replace(/^[ \t]+/, "");
     if (input === "" || input.startsWith("#")) return 0;
     const command = this.#commands().find(
@@ -140,6 +143,18 @@ export class ConsoleSession {
       return error;
     };
     return added.length === 0 ? COMMANDS : [...COMMANDS, ...added];
+  }
+
+  /** A plugin that is loaded again begins with its categories off. */
+  #forgetUnloaded(): void {
+    const before = this.#plugins;
+    this.#plugins = this.#options.management.plugins.list();
+    if (before === this.#plugins) return;
+    const gone = before.filter((plugin) => !this.#plugins.includes(plugin));
+    for (const { path } of gone.flatMap(({ categories }) => categories)) {
+      this.#categories.delete(path);
+    }
+    if (gone.length > 0) this.#listens();
   }
 
   #listens(): void {
