@@ -306,6 +306,7 @@ export class FstpTree {
 
   /** A port with a bridge at its end forwards from now on. */
   #open(port: FstpPort, nowMs: number): void {
+    if (port.owesBpdu) return this.#mute(port, nowMs);
     port.waitMs = Number.POSITIVE_INFINITY;
     if (port.state === PORT_STATE.forwarding) return;
     this.#setState(port, PORT_STATE.forwarding);
@@ -329,7 +330,18 @@ export class FstpTree {
   /** Sends what was put off, or calls a bridge that fell silent. */
   #seek(port: FstpPort, nowMs: number): void {
     if (nowMs >= port.seekMs) port.seekMs = nowMs + SEEK_MS;
+    const wasMute = port.owesBpdu;
     this.#send(port, nowMs);
+    if (wasMute && !port.owesBpdu && port.role === "root") this.#open(port, nowMs);
+  }
+
+  /**
+   * A port whose BPDU was put off lets nothing pass: the bridge at its end goes by old news, and
+   * what it opens meanwhile may close a loop.
+   */
+  #mute(port: FstpPort, nowMs: number): void {
+    if (port.role === "designated") this.#block(port, nowMs);
+    else this.#setState(port, PORT_STATE.discarding);
   }
 
   /** No BPDU for so long: no bridge is there, so nobody needs to agree. */
@@ -362,8 +374,12 @@ export class FstpTree {
 
   #send(port: FstpPort, nowMs: number, isHello = false, isChange = false): void {
     if (port.role === "edge" || !this.#isOn) return;
-    if (port.maySend(nowMs)) this.#actions.send(this, port, port.flags(isHello, isChange), nowMs);
-    else this.held++;
+    if (port.maySend(nowMs)) {
+      this.#actions.send(this, port, port.flags(isHello, isChange), nowMs);
+      return;
+    }
+    this.held++;
+    if (port.isPeer) this.#mute(port, nowMs);
   }
 
   #setState(port: FstpPort, state: PortState): void {

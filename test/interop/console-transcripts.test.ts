@@ -192,6 +192,28 @@ test("the console answers every command as Debian's, but for the differences tha
   assert.deepEqual(unused, [], "differences that are none");
 });
 
+test("the scripts give every command of Debian's help, right and wrong", async (t) => {
+  if (!has("vde_switch")) return t.skip("needs vde_switch: apt install vde2");
+  const [, help] = await transcript("debian", ["help"]);
+  // A row is "PATH(18) SYNTAX(15) HELP"; menus have ============ for syntax.
+  const rows = help!.text
+    .split("\n")
+    .map((row) => [row.slice(0, 18).trim(), row.slice(19, 34).trim()] as const)
+    .filter(([path, syntax]) => /^[a-z]+(?:\/[a-z]+)?$/.test(path) && !syntax.startsWith("="));
+  const commands = rows.map(([path]) => path);
+  assert.ok(commands.length >= 40, commands.join(" "));
+  const lines = [...GENERAL, ...PORTS, ...CABLES, ...TREE].filter((s) => typeof s === "string");
+  // Of those that take an argument two different ones; `shutdown` has a test of its own.
+  const rare = rows.filter(([path, syntax]) => {
+    const uses = new Set(lines.filter((line) => line === path || line.startsWith(`${path} `)));
+    return uses.size < (syntax === "" ? 1 : 2) && path !== "shutdown";
+  });
+  assert.deepEqual(
+    rare.map(([path]) => path),
+    [],
+  );
+});
+
 test("shutdown ends both switches with 9999 and nothing behind it", async (t) => {
   if (!has("vde_switch")) return t.skip("needs vde_switch: apt install vde2");
   await compare(["shutdown"]);
