@@ -47,7 +47,8 @@ const IMPAIR_ROW =
   "or none\n";
 const IMPAIR_LIST_ROW =
   "impair/list                        list the impaired ports and what was lost\n";
-const OUR_ROWS = `${DATA_ROWS}${PORT_ROWS}${VLAN_ROWS}${CAPTURE_ROWS}${IMPAIR_ROW}${IMPAIR_LIST_ROW}`;
+const IMPAIR_ROWS = `${IMPAIR_ROW}${IMPAIR_LIST_ROW}`;
+const OUR_ROWS = `${DATA_ROWS}${PORT_ROWS}${VLAN_ROWS}${CAPTURE_ROWS}${IMPAIR_ROWS}`;
 /** Of an address that a tagged frame showed. */
 const tagless = (text: string): string => text.replace(/mac=00:04:81:00:.{5}/g, `mac=${STATION_4}`);
 const STATION_4 = "02:00:00:00:00:04";
