@@ -181,7 +181,8 @@ test("on a terminal the first square is a shell in alice, and ctrl-D ends it all
     await until(() => screen.text.includes("ctrl-D ends the lab"), screen.text);
     await type("echo I am in $(hostname)\n", /I am in alice\r/);
     await type("ping -c 1 -W 5 bob > /dev/null && echo re''ached\n", /reached/);
-    await type("sleep 100\n", /sleep 100\r\n/);
+    // Begun, not only typed: a ctrl-C between the shell's fork and its exec would be lost.
+    await type("sh -c 'echo be\"\"gun; exec sleep 100'\n", /begun/);
     await type("\x03", /\^C/);
     await type("echo on''ward\n", /onward/);
     terminal.stdin!.write("\x04");
