@@ -181,7 +181,8 @@ test("on a terminal the first square is a shell in alice, and ctrl-D ends it all
     await until(() => screen.text.includes("ctrl-D ends the lab"), screen.text);
     await type("echo I am in $(hostname)\n", /I am in alice\r/);
     await type("ping -c 1 -W 5 bob > /dev/null && echo re''ached\n", /reached/);
-    await type("sleep 100\n", /sleep 100\r\n/);
+    // Begun, not only typed: a ctrl-C between the shell's fork and its exec would be lost.
+    await type("sh -c 'echo be\"\"gun; exec sleep 100'\n", /begun/);
     await type("\x03", /\^C/);
     await type("echo on''ward\n", /onward/);
     terminal.stdin!.write("\x04");
@@ -200,7 +201,7 @@ test("SIGTERM ends the first square also while its shell has the terminal", asyn
     terminal.stdin!.write("echo he''re\n");
     await until(() => screen.text.includes("here"), screen.text);
     const runner = ourProcesses().find((pid) =>
-      readFileSync(`/proc/${pid}/cmdline`, "latin1").endsWith("\0lab\0first-square\0"),
+      readFileSync(`/proc/${pid}/cmdline`, "latin1").endsWith("main.js\0lab\0first-square\0"),
     );
     process.kill(runner!, "SIGTERM");
     await once(terminal, "close");
