@@ -41,7 +41,10 @@ test("two user-mode Linuxes and a view talk through our switch", async (t) => {
   const view = shop.v2("view", "--net", net, "--", ...PING.split(" "), DAVE.address);
   assert.equal(await view.ended, 0, view.output().toString() + view.errors());
 
-  await Promise.all([carol.powerOff(), dave.powerOff()]);
+  const ends = await Promise.all([carol.powerOff(), dave.powerOff()]);
+  for (const [i, end] of ends.entries()) {
+    if (end !== 0) t.diagnostic(`a kernel ended with ${end}: ${[carol, dave][i]!.story}`);
+  }
   // However the kernels end, their cables end with them: no name, no cable in a port.
   await until(() => readdirSync(directory).join(" ") === "ctl");
   assert.doesNotMatch(await ports(), /Port/);
