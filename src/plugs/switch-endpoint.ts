@@ -5,7 +5,7 @@
  */
 import type { FramePool } from "../base/index.ts";
 import type { CableEnd } from "./end.ts";
-import type { FrameTap } from "./switch-taps.ts";
+import type { FrameTap } from "./frame-tap.ts";
 
 /** Frames waiting for one cable at most; a power of two. */
 export const QUEUE_FRAMES = 1024;

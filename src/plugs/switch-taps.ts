@@ -9,7 +9,7 @@ import type { FramePool } from "../base/index.ts";
 import { type Mirror, type Switch, type TapScope, watchesPort, wireVlan } from "../vde/index.ts";
 import { captureFrame, wallMs } from "./capture.ts";
 import { CaptureRing } from "./capture-ring.ts";
-import type { SwitchCapture } from "./switch-protocol.ts";
+import type { FrameTap, SwitchCapture } from "./frame-tap.ts";
 import { FLOOD_QUEUE_FRAMES, type SwitchEndpoint } from "./switch-endpoint.ts";
 
 /** What a mirror did. Copies that the target did not get, by reason. */
@@ -20,12 +20,6 @@ export interface MirrorCounters {
   readonly droppedFull: number;
   /** The target had no cable, or one that takes nothing any more. */
   readonly droppedAbsent: number;
-}
-
-/** Something that looks at frames. */
-export interface FrameTap {
-  /** `slots[from … from + count)` came by a port, or left by it. */
-  see(slots: Int32Array, from: number, count: number, port: number, isOut: boolean): void;
 }
 
 /** What taps need of the packet path. */
