@@ -47,7 +47,8 @@ const IMPAIR_ROW =
   "seed=N, or none\n";
 const IMPAIR_LIST_ROW =
   "impair/list                        list the impaired ports and what was lost\n";
-const OUR_ROWS = `${DATA_ROWS}${PORT_ROWS}${VLAN_ROWS}${CAPTURE_ROWS}${IMPAIR_ROW}${IMPAIR_LIST_ROW}`;
+const MONITOR_ROWS = `${PORT_ROWS}${VLAN_ROWS}${CAPTURE_ROWS}${IMPAIR_ROW}${IMPAIR_LIST_ROW}`;
+const OUR_ROWS = `${DATA_ROWS}${MONITOR_ROWS}`;
 
 const DIFFERENCES: readonly Difference[] = [
   {
