@@ -2,6 +2,7 @@
 import type { DropCounts, Switch } from "../vde/index.ts";
 import type { Segmenter } from "./segmenting-end.ts";
 import type { SwitchEndpoint } from "./switch-endpoint.ts";
+import type { MirrorCounters } from "./switch-taps.ts";
 import type { ImpairmentCounters } from "./switch-impairments.ts";
 
 /** Settings of the packet path that are not the switch's; what is left out stays. */
@@ -10,16 +11,6 @@ export interface DataplaneTuning {
   readonly watchesStations?: boolean;
   /** Frames that may wait for a cable, at most QUEUE_FRAMES. */
   readonly queue?: { readonly id: number; readonly frames: number };
-}
-
-/** What a mirror did. Copies that the target did not get, by reason. */
-export interface MirrorCounters {
-  readonly id: number;
-  readonly copied: number;
-  /** As many as may wait for the target waited, or no memory was free. */
-  readonly droppedFull: number;
-  /** The target had no cable, or one that takes nothing any more. */
-  readonly droppedAbsent: number;
 }
 
 /** Counters of one cable. */

@@ -32,7 +32,7 @@ import { StormControl } from "./storm-control.ts";
 import type { DataplaneOptions } from "./switch-dataplane-options.ts";
 import { FLOOD_QUEUE_FRAMES, QUEUE_FRAMES, SwitchEndpoint } from "./switch-endpoint.ts";
 import { SwitchImpairments } from "./switch-impairments.ts";
-import type { SwitchCapture } from "./switch-protocol.ts";
+import type { SwitchCapture } from "./frame-tap.ts";
 import { showFrames, SwitchTaps } from "./switch-taps.ts";
 
 /**

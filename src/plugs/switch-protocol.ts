@@ -6,9 +6,9 @@ import type {
   StationChange,
   SwitchChange,
   SwitchOptions,
-  TapScope,
 } from "../vde/index.ts";
 import type { EndSource } from "./end-source.ts";
+import type { SwitchCapture } from "./frame-tap.ts";
 import type { DataplaneTuning, SwitchCounters } from "./switch-counters.ts";
 import type { FstpAnswer, FstpRequest } from "./switch-fstp.ts";
 
@@ -56,12 +56,4 @@ export type SwitchReport =
 export interface SwitchWorkerData {
   readonly bellFd: number;
   readonly options: SwitchOptions;
-}
-
-/** Frames to be copied into a ring (capture-ring.ts). */
-export interface SwitchCapture {
-  /** Unique in the life of the switch. */
-  readonly id: number;
-  readonly memory: SharedArrayBuffer;
-  readonly scope: TapScope;
 }

@@ -9,10 +9,18 @@ import type { FramePool } from "../base/index.ts";
 import { type Mirror, type Switch, type TapScope, watchesPort, wireVlan } from "../vde/index.ts";
 import { captureFrame, wallMs } from "./capture.ts";
 import { CaptureRing } from "./capture-ring.ts";
-import type { FrameTap } from "./frame-tap.ts";
-import type { MirrorCounters } from "./switch-counters.ts";
-import type { SwitchCapture } from "./switch-protocol.ts";
+import type { FrameTap, SwitchCapture } from "./frame-tap.ts";
 import { FLOOD_QUEUE_FRAMES, type SwitchEndpoint } from "./switch-endpoint.ts";
+
+/** What a mirror did. Copies that the target did not get, by reason. */
+export interface MirrorCounters {
+  readonly id: number;
+  readonly copied: number;
+  /** As many as may wait for the target waited, or no memory was free. */
+  readonly droppedFull: number;
+  /** The target had no cable, or one that takes nothing any more. */
+  readonly droppedAbsent: number;
+}
 
 /** What taps need of the packet path. */
 export interface TapHost {

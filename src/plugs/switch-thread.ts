@@ -14,14 +14,10 @@ import type {
   SwitchOptions,
 } from "../vde/index.ts";
 import type { EndSource } from "./end-source.ts";
+import type { SwitchCapture } from "./frame-tap.ts";
 import type { DataplaneTuning, SwitchCounters } from "./switch-counters.ts";
 import type { FstpAnswer, FstpRequest } from "./switch-fstp.ts";
-import type {
-  SwitchCapture,
-  SwitchCommand,
-  SwitchReport,
-  SwitchWorkerData,
-} from "./switch-protocol.ts";
+import type { SwitchCommand, SwitchReport, SwitchWorkerData } from "./switch-protocol.ts";
 
 type Answer = Extract<SwitchReport, { kind: "answer" }>;
 

@@ -30,7 +30,8 @@ const DATA_ROWS =
   "metrics                            counters as Prometheus text\n";
 
 const PORT_ROWS =
-  "port/mirror        N TARGET [DIR]  copy what passes the port N (in, out, both) to the port TARGET\n" +
+  "port/mirror        N TARGET [DIR]  copy what passes the port N (in, out, both) to the port " +
+  "TARGET\n" +
   "port/unmirror      N [TARGET]      copy the port N no longer\n";
 const VLAN_ROWS =
   "vlan/mirror        N TARGET [DIR]  copy what passes in the VLAN N (in, out, both) to the port " +
@@ -38,13 +39,13 @@ const VLAN_ROWS =
   "vlan/unmirror      N [TARGET]      copy the VLAN N no longer\n";
 const CAPTURE_ROWS =
   "mirror/list                        list the mirrors and what they copied\n" +
-  "capture/start      FILE [WHAT]     capture to a file or FIFO: port N or vlan N; in, out or both; " +
-  "once\n" +
+  "capture/start      FILE [WHAT]     capture to a file or FIFO: port N or vlan N; in, out or " +
+  "both; once\n" +
   "capture/stop       ID              end a capture\n" +
   "capture/list                       list the captures and what they wrote\n";
 const IMPAIR_ROW =
-  "port/impair        N WHAT          impair the cables of the port N: delay=MS loss=PERCENT seed=N, " +
-  "or none\n";
+  "port/impair        N WHAT          impair the cables of the port N: delay=MS loss=PERCENT " +
+  "seed=N, or none\n";
 const IMPAIR_LIST_ROW =
   "impair/list                        list the impaired ports and what was lost\n";
 const IMPAIR_ROWS = `${IMPAIR_ROW}${IMPAIR_LIST_ROW}`;
