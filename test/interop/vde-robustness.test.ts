@@ -1,7 +1,8 @@
 /** Clients and switches that are killed while frames flow, and requests that cannot be met. */
 // time limit: 180 s
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readdirSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import { Rng } from "../../src/base/index.ts";
 import { managedSwitch } from "./vde-consoles.ts";
@@ -40,12 +41,15 @@ async function passes(from: Running, to: Running, number: number): Promise<void>
 }
 
 /**
- * The names that a switch made. Debian's plug has one of its own, ".PID-N", until it is plugged in;
- * killed before that, on a busy machine, it leaves it behind.
+ * Debian's plug has a name of its own, ".PID-N", until it is plugged in; killed before that, on a
+ * busy machine, it leaves it behind.
  */
+const isClients = (name: string): boolean => name.startsWith(".");
+
+/** The names that a switch made. */
 function namesIn(directory: string): string[] {
   return readdirSync(directory)
-    .filter((name) => !name.startsWith("."))
+    .filter((name) => !isClients(name))
     .sort();
 }
 
@@ -126,7 +130,8 @@ test(`cables that reconnect survive ${SWITCH_ROUNDS} switches killed while frame
     for (const other of others) other.child.kill("SIGKILL");
     await Promise.all(others.map(({ ended }) => ended));
   }
-  await until(() => readdirSync(directory).length === 3);
+  await until(() => namesIn(directory).length === 3);
+  for (const name of readdirSync(directory).filter(isClients)) rmSync(join(directory, name));
   for (const { child, ended } of [a, b]) {
     child.kill("SIGTERM");
     await ended;
