@@ -13,6 +13,12 @@ export const END_CLOSED = -1;
 
 /** Frames moved by one call at most: what one recvmmsg or sendmmsg carries. */
 export const BATCH_FRAMES = 64;
+/**
+ * Frames that a switch reads at once. Small enough that a station which keeps some 64 frames under
+ * way sends the next while these are written: with 64, or 40, the two take turns, each asleep while
+ * the other works.
+ */
+export const READ_FRAMES = 32;
 
 export interface CableEnd {
   /** The scheme of the plug that made it: "vde", "tap", "packet" … */

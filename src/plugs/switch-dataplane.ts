@@ -23,7 +23,7 @@ import {
   tagFrame,
 } from "../vde/index.ts";
 import { DatagramBatches } from "./datagram-end.ts";
-import { BATCH_FRAMES, type CableEnd, END_CLOSED } from "./end.ts";
+import { BATCH_FRAMES, type CableEnd, END_CLOSED, READ_FRAMES } from "./end.ts";
 import { unwatchEndpoint, watchEndpoint, watchRoom } from "./endpoint-watch.ts";
 import { Congestion, STUCK_MS } from "./switch-congestion.ts";
 import { countersOf, type DataplaneTuning, type SwitchCounters } from "./switch-counters.ts";
@@ -265,13 +265,13 @@ export class SwitchDataplane {
     const { pool } = this;
     const spare = this.#spare;
     const targets = this.#targets;
-    const received = source.end.receive(pool, spare, source.readFrames);
+    const received = source.end.receive(pool, spare, READ_FRAMES);
     if (received === 0) return;
     if (received === END_CLOSED) {
       this.#closed(source);
       return;
     }
-    source.countRead(received);
+    source.framesIn += received;
     for (let i = 0; i < received; i++) source.octetsIn += pool.length[spare[i]!]!;
     if (source.tapsIn !== undefined) {
       showFrames(source.tapsIn, spare, 0, received, source.port, false);

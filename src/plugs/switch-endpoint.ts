@@ -4,19 +4,13 @@
  * ever added.
  */
 import type { FramePool } from "../base/index.ts";
-import { BATCH_FRAMES, type CableEnd } from "./end.ts";
+import type { CableEnd } from "./end.ts";
 import type { FrameTap } from "./frame-tap.ts";
 
 /** Frames waiting for one cable at most; a power of two. */
 export const QUEUE_FRAMES = 1024;
 /** Frames for many (floods) stop queueing here, so that room is left for those that can wait. */
 export const FLOOD_QUEUE_FRAMES = 512;
-
-/**
- * Frames of a read. Small enough that a station which keeps some 64 frames under way sends the next
- * while these are written: with 64 the two took turns, each asleep while the other worked.
- */
-const READ_FRAMES = 32;
 
 export class SwitchEndpoint {
   readonly id: number;
@@ -26,8 +20,6 @@ export class SwitchEndpoint {
   readonly ring = new Int32Array(QUEUE_FRAMES);
   /** Frames that may wait, QUEUE_FRAMES at most. */
   queueFrames = QUEUE_FRAMES;
-  /** Frames of the next read: a whole batch after a read that was full. */
-  readFrames = READ_FRAMES;
   head = 0;
   queued = 0;
   /** What `receiveFd` is watched for now; it is also the sending descriptor of most ends. */
@@ -75,12 +67,6 @@ export class SwitchEndpoint {
     this.id = id;
     this.port = port;
     this.end = end;
-  }
-
-  /** Counts what a read gave, and sets the limit of the next. */
-  countRead(frames: number): void {
-    this.readFrames = frames < this.readFrames ? READ_FRAMES : BATCH_FRAMES;
-    this.framesIn += frames;
   }
 
   /** Its wait to be emptied begins anew. */
