@@ -6,6 +6,7 @@ export {
   runDirectory,
   sessionSocketPath,
 } from "./run-directory.ts";
+export { TRACED_BY_DEFAULT, type TraceOptions } from "./tracer.ts";
 export { becomeGuest, type Destination, newView, startSupervisor } from "./start.ts";
 export {
   type RunOptions,

@@ -20,7 +20,8 @@ import {
   waitReadable,
 } from "../sys/index.ts";
 import { MESSAGE, MESSAGE_HEADER_OCTETS } from "./launch-steps.ts";
-import { TrappedCalls } from "./trapped-calls.ts";
+import { type TraceOptions, Tracer } from "./tracer.ts";
+import { reply, TrappedCalls } from "./trapped-calls.ts";
 
 export interface NotifyWorkerData {
   /** The first launcher's session. */
@@ -29,6 +30,7 @@ export interface NotifyWorkerData {
   readonly listening: number | undefined;
   /** Readable or closed: end. */
   readonly stop: number;
+  readonly trace: { readonly options: TraceOptions; readonly descriptor: number } | undefined;
 }
 
 export type NotifyWorkerEvent =
@@ -48,10 +50,14 @@ class NotifyLoop {
   readonly #data: NotifyWorkerData;
   readonly #sessions = new Set<number>();
   readonly #listeners = new Map<number, NotifyListener>();
+  readonly #tracer: Tracer | undefined;
   #calls: TrappedCalls | undefined;
 
   constructor(data: NotifyWorkerData) {
     this.#data = data;
+    if (data.trace !== undefined) {
+      this.#tracer = new Tracer(data.trace.options, data.trace.descriptor);
+    }
     this.#sessions.add(data.session);
   }
 
@@ -61,13 +67,15 @@ class NotifyLoop {
     while (this.#sessions.size > 0 || this.#listeners.size > 0) {
       const fixed = listening === undefined ? [stop] : [stop, listening];
       const descriptors = [...fixed, ...this.#sessions, ...this.#listeners.keys()];
-      const events = waitReadable(descriptors);
-      if (events[0] !== 0) return;
+      const events = waitReadable(descriptors, this.#tracer?.waitMs ?? -1);
+      if (events.every((event) => event === 0)) this.#tracer?.flush();
+      if (events[0] !== 0) break;
       descriptors.forEach((descriptor, index) => {
         if (index > 0 && events[index] !== 0) this.#serve(descriptor, events[index]!);
       });
     }
-    this.#post({ kind: "empty" });
+    this.#tracer?.flush();
+    if (this.#sessions.size === 0 && this.#listeners.size === 0) this.#post({ kind: "empty" });
   }
 
   #post(event: NotifyWorkerEvent): void {
@@ -83,12 +91,20 @@ class NotifyLoop {
 
   #serveListener(listener: NotifyListener, events: number): void {
     if ((events & POLLIN) !== 0) {
-      if (listener.receive()) this.#calls!.answer(listener);
+      if (listener.receive()) this.#answer(listener);
       return;
     }
     // Only the hang-up is left: the last process under this filter is gone.
     this.#listeners.delete(listener.descriptor);
     closeDescriptor(listener.descriptor);
+  }
+
+  #answer(request: NotifyListener): void {
+    const traced = this.#tracer?.capture(request);
+    const answer = this.#calls!.perform(request);
+    this.#tracer?.beforeReply(request, traced, answer);
+    reply(request, answer);
+    this.#tracer?.afterReply(request, traced, answer);
   }
 
   #serveSession(session: number): void {

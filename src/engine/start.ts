@@ -27,6 +27,7 @@ import {
   supervisorProgram,
 } from "./launch.ts";
 import { MESSAGE, MESSAGE_HEADER_OCTETS } from "./launch-steps.ts";
+import { type TraceOptions, traceTraps } from "./tracer.ts";
 import type { ViewNet } from "./view-net.ts";
 
 /** What a supervisor is told at its start, as JSON in its last argument. */
@@ -36,6 +37,8 @@ export interface SupervisorConfig {
   readonly net: readonly ViewNet[];
   /** Descriptor whose end of file means: kill every process of the view and end. */
   readonly lifeline: number | undefined;
+  /** What of the guests' calls is written to the trace descriptor. */
+  readonly trace?: TraceOptions;
 }
 
 /**
@@ -44,6 +47,8 @@ export interface SupervisorConfig {
  */
 export const SPAWNED_SESSION = 3;
 const SPAWNED_LIFELINE = 4;
+/** Where a trace goes. */
+export const SPAWNED_TRACE = 5;
 
 export interface StartedSupervisor {
   readonly pid: number;
@@ -61,6 +66,8 @@ export function startSupervisor(options: {
   readonly root: boolean;
   readonly orphan: boolean;
   readonly config: Omit<SupervisorConfig, "lifeline">;
+  /** Descriptor that a trace is written to; goes with `config.trace`. */
+  readonly traceTo?: number;
 }): StartedSupervisor {
   const refusal = userNamespaceRefusal();
   if (refusal !== undefined) {
@@ -88,7 +95,8 @@ export function startSupervisor(options: {
   const [session, theirs] = sessionPair();
   const executable = executableInMemory("v2-supervisor", image);
   const stdio: StdioOptions = ["ignore", "ignore", "ignore", theirs];
-  if (!options.orphan) stdio.push("pipe");
+  stdio.push(options.orphan ? "ignore" : "pipe");
+  if (options.traceTo !== undefined) stdio.push(options.traceTo);
   let child: ChildProcess;
   try {
     child = spawn(`/proc/self/fd/${executable}`, [], { stdio, detached: true });
@@ -188,13 +196,22 @@ export function newView(options: {
   return { create: options };
 }
 
-/** Replaces this process by a command in a view; `session` leads to the view's supervisor. */
-export function becomeGuest(session: number, enter: Destination, argv: readonly string[]): never {
+/**
+ * Replaces this process by a command in a view; `session` leads to the view's supervisor.
+ * @param trace as the supervisor was told.
+ */
+export function becomeGuest(
+  session: number,
+  enter: Destination,
+  argv: readonly string[],
+  trace?: TraceOptions,
+): never {
   const image = guestProgram({
     session,
     enter,
     directory: process.cwd(),
     openFiles: parentOpenFiles(),
+    traps: trace === undefined ? [] : traceTraps(trace),
     command: commandFor(argv, process.env),
   });
   // Node marks its standard descriptors close-on-exec.
@@ -220,6 +237,7 @@ export function spawnGuest(
     enter,
     directory: options.cwd ?? process.cwd(),
     openFiles: parentOpenFiles(),
+    traps: [],
     command: argv === undefined ? undefined : commandFor(argv, options.env ?? process.env),
   });
   const three = Array.isArray(options.stdio)

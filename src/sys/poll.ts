@@ -31,3 +31,14 @@ export function waitReadable(descriptors: readonly number[], timeoutMs = -1): nu
   }
   return descriptors.map((_, index) => view.getInt16(index * ENTRY_OCTETS + 6, true));
 }
+
+/** Waits until a descriptor takes octets again, or its reader is gone. */
+export function waitWritable(descriptor: number): void {
+  const octets = new Uint8Array(ENTRY_OCTETS);
+  const view = new DataView(octets.buffer);
+  view.setInt32(0, descriptor, true);
+  view.setInt16(4, POLLOUT, true);
+  while (pollCall(octets, 1, -1) === -1) {
+    if (errno() !== ERRNO.EINTR) check(-1, "poll", String(descriptor));
+  }
+}

@@ -89,6 +89,12 @@ function openTests(call: Syscall, test: OpenFlagsTest | undefined): readonly Arg
   ];
 }
 
+/** The calls of one architecture that traps name, whatever their tests. */
+export function trappedCalls(traps: readonly Trap[], arch: number): readonly Syscall[] {
+  const table = new SyscallTable(arch);
+  return traps.flatMap((trap) => selected(table, trap)).map(({ call }) => call);
+}
+
 /**
  * The rules of traps, for all architectures. When a call of the path or socket classes is among
  * them, io_uring_setup fails with ENOSYS: programs then use the calls that are seen.
