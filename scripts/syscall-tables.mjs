@@ -88,8 +88,9 @@ function wrapped(words) {
 const table = (name, from, words) =>
   `/** ${from} */\nexport const ${name} = \`\n${wrapped(words)}\n\`;\n`;
 
+process.chdir(import.meta.dirname);
 writeFileSync(
-  new URL("../src/viewos/syscall-tables.ts", import.meta.url),
+  "../src/viewos/syscall-tables.ts",
   `/**
  * Numbers of the system calls, \`name=number\`. Written by scripts/syscall-tables.mjs from the
  * kernel's exported headers (linux-libc-dev) and scripts/syscall.tbl of Linux 6.18; not edited by

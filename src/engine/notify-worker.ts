@@ -12,12 +12,12 @@ import {
   closeDescriptor,
   NotifyListener,
   POLLIN,
+  PollSet,
   receiveMessage,
   sendMessage,
   type SessionMessage,
   setns,
   Standpoint,
-  waitReadable,
 } from "../sys/index.ts";
 import { MESSAGE, MESSAGE_HEADER_OCTETS } from "./launch-steps.ts";
 import { type TraceOptions, Tracer } from "./tracer.ts";
@@ -50,6 +50,9 @@ class NotifyLoop {
   readonly #data: NotifyWorkerData;
   readonly #sessions = new Set<number>();
   readonly #listeners = new Map<number, NotifyListener>();
+  readonly #watched = new PollSet();
+  /** A session or a listener came or went since the last wait was prepared. */
+  #changed = true;
   readonly #tracer: Tracer | undefined;
   #calls: TrappedCalls | undefined;
 
@@ -63,19 +66,25 @@ class NotifyLoop {
 
   /** Runs until no process of the view is left, or until told to stop. */
   run(): void {
-    const { listening, stop } = this.#data;
     while (this.#sessions.size > 0 || this.#listeners.size > 0) {
-      const fixed = listening === undefined ? [stop] : [stop, listening];
-      const descriptors = [...fixed, ...this.#sessions, ...this.#listeners.keys()];
-      const events = waitReadable(descriptors, this.#tracer?.waitMs ?? -1);
-      if (events.every((event) => event === 0)) this.#tracer?.flush();
-      if (events[0] !== 0) break;
-      descriptors.forEach((descriptor, index) => {
-        if (index > 0 && events[index] !== 0) this.#serve(descriptor, events[index]!);
-      });
+      if (this.#changed) this.#watch();
+      const ready = this.#watched.wait(this.#tracer?.waitMs ?? -1);
+      if (ready === 0) this.#tracer?.flush();
+      if (this.#watched.events(0) !== 0) break;
+      for (let index = 1; index < this.#watched.size; index++) {
+        const events = this.#watched.events(index);
+        if (events !== 0) this.#serve(this.#watched.descriptor(index), events);
+      }
     }
     this.#tracer?.flush();
     if (this.#sessions.size === 0 && this.#listeners.size === 0) this.#post({ kind: "empty" });
+  }
+
+  #watch(): void {
+    const { listening, stop } = this.#data;
+    const fixed = listening === undefined ? [stop] : [stop, listening];
+    this.#watched.replace([...fixed, ...this.#sessions, ...this.#listeners.keys()]);
+    this.#changed = false;
   }
 
   #post(event: NotifyWorkerEvent): void {
@@ -85,8 +94,11 @@ class NotifyLoop {
   #serve(descriptor: number, events: number): void {
     const listener = this.#listeners.get(descriptor);
     if (listener !== undefined) this.#serveListener(listener, events);
-    else if (descriptor === this.#data.listening) this.#sessions.add(acceptSession(descriptor));
-    else this.#serveSession(descriptor);
+    else {
+      this.#changed = true;
+      if (descriptor === this.#data.listening) this.#sessions.add(acceptSession(descriptor));
+      else this.#serveSession(descriptor);
+    }
   }
 
   #serveListener(listener: NotifyListener, events: number): void {
@@ -95,6 +107,7 @@ class NotifyLoop {
       return;
     }
     // Only the hang-up is left: the last process under this filter is gone.
+    this.#changed = true;
     this.#listeners.delete(listener.descriptor);
     closeDescriptor(listener.descriptor);
   }

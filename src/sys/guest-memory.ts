@@ -37,7 +37,9 @@ export class GuestMemory {
       const count = this.#read(pid, at, Math.min(PAGE - Number(at % BigInt(PAGE)), limit - total));
       if (count <= 0) return undefined;
       const end = this.#page.subarray(0, count).indexOf(0);
-      parts.push(this.#page.slice(0, end === -1 ? count : end));
+      const part = this.#page.slice(0, end === -1 ? count : end);
+      if (end !== -1 && total === 0) return part;
+      parts.push(part);
       total += count;
       if (end !== -1) return concatenate(parts);
     }

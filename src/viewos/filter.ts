@@ -105,7 +105,7 @@ function decisions(rules: readonly FilterRule[]): Instruction[] {
   const program: Instruction[] = [];
   for (const { tests = [], action } of rules) {
     let rule = [decide(action)];
-    for (const test of [...tests].reverse()) {
+    for (const test of tests.toReversed()) {
       rule = [...testInstructions(test, rule.length), ...rule];
     }
     program.push(...rule);

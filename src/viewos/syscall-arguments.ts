@@ -142,10 +142,10 @@ function argumentText(kind: ArgumentKind, word: bigint, captured: Captured, arch
       return String(word);
     case "mode":
       return `0${(word & 0xffffn).toString(8)}`;
-    case "hex":
-      return hexadecimal(word);
     case "pointer":
       return pointerText(word);
+    default:
+      return hexadecimal(word);
   }
 }
 

@@ -15,14 +15,17 @@ const ESCAPES: { readonly [character: string]: string } = {
 // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
 const UNPRINTABLE = /[\x00-\x1f"\\\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 
+const UNPRINTABLE_OCTET = /[^\x20-\x7e]|["\\]/g;
+
 /** A string in quotes: UTF-8 as it is, anything else with the escapes of C. */
 export function quoteOctets(octets: Uint8Array): string {
   let text: string;
   try {
     text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(octets);
   } catch {
-    text = String.fromCharCode(...octets).replace(/[\x80-\xff]/g, octal);
-    return `"${text.replace(/[^\x20-\x7e]|"|\\(?![0-7]{3})/g, escaped)}"`;
+    // Not UTF-8: octet by octet.
+    text = String.fromCharCode(...octets);
+    return `"${text.replace(UNPRINTABLE_OCTET, escaped)}"`;
   }
   return `"${text.replace(UNPRINTABLE, escaped)}"`;
 }
