@@ -105,8 +105,9 @@ test("every class can be traced at once, and the program runs as untraced", asyn
 });
 
 test("a traced program ends by signals as an untraced one", async () => {
-  const killed = await traced(["sh", "-c", "kill -TERM $$"], ["--trace=exec"]);
+  const killed = await v2(["view", "--trace=kill", "--", "/bin/sh", "-c", "kill -TERM $$"]);
   assert.deepEqual([killed.code, killed.signal], [null, "SIGTERM"]);
+  assert.match(killed.stderr, /^(\d+) kill\(\1, SIGTERM\)\n$/);
   const child = spawn(process.execPath, [V2, "view", "--trace=path", "--", "sleep", "60"], {
     stdio: "ignore",
   });
@@ -217,6 +218,42 @@ test("io_uring and x32 are no way round a trace of paths", async (t) => {
   const ENOSYS = 38;
   const outcome = await traced([program], ["--trace=path-read"]);
   assert.equal(outcome.stdout, `${ENOSYS} ${ENOSYS}\n`);
+  return undefined;
+});
+
+/** Opens 4000 files while a timer fires every 200 microseconds; prints failures. */
+const SIGNAL_STORM = `
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/time.h>
+#include <unistd.h>
+static volatile int caught;
+static void count(int signal) { caught += signal == SIGALRM; }
+int main(void) {
+  struct sigaction action = {.sa_handler = count, .sa_flags = SA_RESTART};
+  struct itimerval every = {{0, 200}, {0, 200}};
+  int failures = 0;
+  sigaction(SIGALRM, &action, 0);
+  setitimer(ITIMER_REAL, &every, 0);
+  for (int i = 0; i < 4000; i++) {
+    int file = open("/etc/passwd", O_RDONLY);
+    failures += file < 0 || close(file) != 0;
+  }
+  printf("%d %d\\n", failures, caught > 0);
+  return 0;
+}
+`;
+
+test("a storm of signals changes no traced call, and no call is seen twice", async (t) => {
+  const reason = missingProgram("gcc", "gcc");
+  if (reason !== undefined) return t.skip(reason);
+  using directory = temporaryDirectory();
+  const program = compiled(directory.path, SIGNAL_STORM);
+  const { stdout, lines } = await traced([program], ["--trace=open,openat"]);
+  assert.equal(stdout, "0 1\n");
+  const opened = lines.filter((line) => line.arguments.includes("/etc/passwd"));
+  assert.equal(opened.length, 4000);
   return undefined;
 });
 
