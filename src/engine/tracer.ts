@@ -7,6 +7,7 @@ import { writeSync } from "node:fs";
 import { errnoName, errnoText } from "../base/index.ts";
 import { GuestMemory, type NotifyListener, waitWritable } from "../sys/index.ts";
 import {
+  type ArgumentReader,
   argumentsText,
   argumentValues,
   AUDIT_ARCH_I386,
@@ -64,6 +65,12 @@ export class Tracer {
   readonly #options: TraceOptions;
   readonly #wanted = new Map<number, Wanted>();
   readonly #memory = new GuestMemory();
+  /** Whose memory is read. */
+  #pid = 0;
+  readonly #reader: ArgumentReader = {
+    string: (address, limit) => this.#memory.string(this.#pid, address, limit),
+    octets: (address, length) => this.#memory.octets(this.#pid, address, length),
+  };
   readonly #descriptor: number;
   #gathered = "";
   /** The trace's reader is gone: guests go on without it. */
@@ -92,14 +99,8 @@ export class Tracer {
   capture(request: NotifyListener): TracedCall | undefined {
     const call = this.#wanted.get(request.arch)?.calls.get(request.number);
     if (call === undefined || this.#broken) return undefined;
-    const { pid } = request;
-    const captured = captureArguments(call.arguments, request, {
-      string: (address, limit) =>
-        address === 0n ? undefined : this.#memory.string(pid, address, limit),
-      octets: (address, length) =>
-        address === 0n ? undefined : this.#memory.octets(pid, address, length),
-    });
-    return { call, captured };
+    this.#pid = request.pid;
+    return { call, captured: captureArguments(call.arguments, request, this.#reader) };
   }
 
   /** What must be written before the caller goes on. */

@@ -49,7 +49,13 @@ function describe(
   words: readonly bigint[],
   memory = new FakeMemory({}),
 ): Described {
-  const call = { arch, argument: (index: number) => words[index] ?? 0n };
+  const argument = (index: number): bigint => words[index] ?? 0n;
+  const call = {
+    arch,
+    argument,
+    low: (index: number) => Number(BigInt.asUintN(32, argument(index))),
+    high: (index: number) => Number(argument(index) >> 32n),
+  };
   const kinds = new SyscallTable(arch).named(name)!.arguments;
   const captured = captureArguments(kinds, call, memory);
   return {

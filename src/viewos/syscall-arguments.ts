@@ -7,7 +7,7 @@
  * is that of strace(1).
  */
 import { quoteOctets, socketAddressText } from "./syscall-text.ts";
-import { flagNames, type FlagKind, isFlagKind } from "./syscall-flags.ts";
+import { flagNames, type FlagKind } from "./syscall-flags.ts";
 
 /** What an argument is. `address` and `bytes` are as long as the argument after them says. */
 export type ArgumentKind =
@@ -43,6 +43,9 @@ export interface CallArguments {
   /** AUDIT_ARCH_*. */
   readonly arch: number;
   argument(index: number): bigint;
+  /** Lower and upper 32 bits of an argument, unsigned. */
+  low(index: number): number;
+  high(index: number): number;
 }
 
 /** A value of an argument in JSON. */
@@ -57,6 +60,8 @@ const PAGE = 4096n;
 const ARCH_64_BIT = 0x80000000;
 const AT_FDCWD = -100;
 const WORDS = 6;
+/** Upper halves from here on do not fit into a JSON number. */
+const SAFE_HIGH = 2 ** 21;
 
 /** Reads what the arguments of a call point to; one entry per argument. */
 export function captureArguments(
@@ -67,12 +72,13 @@ export function captureArguments(
   if (kinds === "words") return [];
   return kinds.map((kind, index) => {
     if (kind === "path" || kind === "string") {
+      if (isNull(call, index)) return undefined;
       const found = reader.string(call.argument(index), STRING_OCTETS_MAX);
       return found === "too long" ? undefined : found;
     }
     if (kind === "argv") return captureVector(call.argument(index), call.arch, reader);
     if (kind !== "address" && kind !== "bytes") return undefined;
-    const length = Number(call.argument(index + 1) & 0xffffffffn);
+    const length = call.low(index + 1);
     const limit = kind === "address" ? ADDRESS_OCTETS_MAX : BYTES_OCTETS_MAX;
     if (length === 0 || call.argument(index) === 0n) return undefined;
     return reader.octets(call.argument(index), Math.min(length, limit));
@@ -108,9 +114,18 @@ function captureVector(
   return strings;
 }
 
-const signed = (word: bigint): number => Number(BigInt.asIntN(32, word));
-const hexadecimal = (word: bigint): string => (word === 0n ? "0" : `0x${word.toString(16)}`);
-const pointerText = (word: bigint): string => (word === 0n ? "NULL" : `0x${word.toString(16)}`);
+function hexadecimal(call: CallArguments, index: number, zero = "0"): string {
+  const high = call.high(index);
+  const low = call.low(index);
+  if (high === 0) return low === 0 ? zero : `0x${low.toString(16)}`;
+  return `0x${high.toString(16)}${low.toString(16).padStart(8, "0")}`;
+}
+
+const isNull = (call: CallArguments, index: number): boolean =>
+  call.low(index) === 0 && call.high(index) === 0;
+const signed = (call: CallArguments, index: number): number => call.low(index) | 0;
+const pointerText = (call: CallArguments, index: number): string =>
+  hexadecimal(call, index, "NULL");
 const decode = (octets: Uint8Array): string => new TextDecoder().decode(octets);
 
 function vectorText(strings: readonly (Uint8Array | undefined)[]): string {
@@ -120,32 +135,42 @@ function vectorText(strings: readonly (Uint8Array | undefined)[]): string {
 }
 
 /** One argument as strace prints it. */
-function argumentText(kind: ArgumentKind, word: bigint, captured: Captured, arch: number): string {
-  if (isFlagKind(kind)) return flagNames(kind, Number(word & 0xffffffffn), arch);
+function argumentText(
+  kind: ArgumentKind,
+  call: CallArguments,
+  index: number,
+  captured: Captured,
+): string {
   switch (kind) {
     case "path":
     case "string":
     case "bytes":
-      return captured instanceof Uint8Array ? quoteOctets(captured) : pointerText(word);
+      return captured instanceof Uint8Array ? quoteOctets(captured) : pointerText(call, index);
     case "argv":
-      return Array.isArray(captured) ? vectorText(captured as Uint8Array[]) : pointerText(word);
+      return Array.isArray(captured)
+        ? vectorText(captured as Uint8Array[])
+        : pointerText(call, index);
     case "address":
-      return captured instanceof Uint8Array ? socketAddressText(captured) : pointerText(word);
+      return captured instanceof Uint8Array
+        ? socketAddressText(captured)
+        : pointerText(call, index);
     case "dirfd":
-      return signed(word) === AT_FDCWD ? "AT_FDCWD" : String(signed(word));
+      return signed(call, index) === AT_FDCWD ? "AT_FDCWD" : String(signed(call, index));
     case "fd":
     case "int":
     case "id":
     case "pid":
-      return String(signed(word));
+      return String(signed(call, index));
     case "size":
-      return String(word);
+      return String(call.high(index) === 0 ? call.low(index) : call.argument(index));
     case "mode":
-      return `0${(word & 0xffffn).toString(8)}`;
+      return `0${(call.low(index) & 0xffff).toString(8)}`;
     case "pointer":
-      return pointerText(word);
+      return pointerText(call, index);
+    case "hex":
+      return hexadecimal(call, index);
     default:
-      return hexadecimal(word);
+      return flagNames(kind, call.low(index), call.arch);
   }
 }
 
@@ -156,24 +181,26 @@ export function argumentsText(
   captured: readonly Captured[],
 ): string {
   if (kinds === "words") {
-    const words = Array.from({ length: WORDS }, (_, index) => hexadecimal(call.argument(index)));
+    const words = Array.from({ length: WORDS }, (_, index) => hexadecimal(call, index));
     return `(${words.join(", ")})`;
   }
-  const texts = usedKinds(kinds, call).map((kind, index) =>
-    argumentText(kind, call.argument(index), captured[index], call.arch),
-  );
-  return `(${texts.join(", ")})`;
+  let text = "(";
+  usedKinds(kinds, call).forEach((kind, index) => {
+    if (index > 0) text += ", ";
+    text += argumentText(kind, call, index, captured[index]);
+  });
+  return `${text})`;
 }
 
-const O_CREAT = 0o100n;
+const O_CREAT = 0o100;
 /** O_TMPFILE without the O_DIRECTORY that it implies: the same on all architectures. */
-const O_TMPFILE_BIT = 0o20000000n;
+const O_TMPFILE_BIT = 0o20000000;
 
 /** open(2) takes a mode only when it may create; otherwise that register holds anything. */
 function usedKinds(kinds: readonly ArgumentKind[], call: CallArguments): readonly ArgumentKind[] {
   const flags = kinds.indexOf("open-flags");
   if (flags === -1 || kinds[flags + 1] !== "mode") return kinds;
-  const creates = (call.argument(flags) & (O_CREAT | O_TMPFILE_BIT)) !== 0n;
+  const creates = (call.low(flags) & (O_CREAT | O_TMPFILE_BIT)) !== 0;
   return creates ? kinds : kinds.slice(0, flags + 1);
 }
 
@@ -184,19 +211,18 @@ export function argumentValues(
   captured: readonly Captured[],
 ): ArgumentValue[] {
   if (kinds === "words") {
-    return Array.from({ length: WORDS }, (_, index) => hexadecimal(call.argument(index)));
+    return Array.from({ length: WORDS }, (_, index) => hexadecimal(call, index));
   }
   return usedKinds(kinds, call).map((kind, index) => {
-    const word = call.argument(index);
     const found = captured[index];
     switch (kind) {
       case "path":
       case "string":
       case "bytes":
         if (found instanceof Uint8Array) return decode(found);
-        return word === 0n ? null : hexadecimal(word);
+        return isNull(call, index) ? null : hexadecimal(call, index);
       case "argv":
-        if (!Array.isArray(found)) return word === 0n ? null : hexadecimal(word);
+        if (!Array.isArray(found)) return isNull(call, index) ? null : hexadecimal(call, index);
         return (found as (Uint8Array | undefined)[]).map((octets) =>
           octets === undefined ? null : decode(octets),
         );
@@ -204,13 +230,15 @@ export function argumentValues(
       case "int":
       case "id":
       case "pid":
-        return signed(word);
+        return signed(call, index);
       case "pointer":
-        return word === 0n ? null : hexadecimal(word);
+        return isNull(call, index) ? null : hexadecimal(call, index);
       case "size":
-        return word <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(word) : String(word);
+        return call.high(index) >= SAFE_HIGH
+          ? String(call.argument(index))
+          : call.high(index) * 2 ** 32 + call.low(index);
       default:
-        return argumentText(kind, word, found, call.arch);
+        return argumentText(kind, call, index, found);
     }
   });
 }

@@ -156,11 +156,6 @@ const NAMES: { readonly [kind in Exclude<FlagKind, "open-flags">]: Names } = {
   signal: { values: SIGNALS, mask: WHOLE, none: "0", flags: [] },
 };
 
-/** Is a kind of argument printed by name? */
-export function isFlagKind(kind: string): kind is FlagKind {
-  return kind === "open-flags" || Object.hasOwn(NAMES, kind);
-}
-
 /** `O_RDONLY|O_CLOEXEC`; bits without a name come last, in hexadecimal. */
 export function flagNames(kind: FlagKind, value: number, arch: number): string {
   const open = arch === AUDIT_ARCH_AARCH64 ? OPEN_AARCH64 : OPEN_X86;
@@ -173,6 +168,7 @@ export function flagNames(kind: FlagKind, value: number, arch: number): string {
     if (name !== "0" || rest === 0) words.push(name);
   }
   for (const [bits, name] of flags) {
+    if (rest === 0) break;
     if ((rest & bits) >>> 0 !== bits) continue;
     words.push(name);
     rest = (rest & ~bits) >>> 0;

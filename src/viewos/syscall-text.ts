@@ -17,9 +17,20 @@ const UNPRINTABLE = /[\x00-\x1f"\\\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u206
 
 const UNPRINTABLE_OCTET = /[^\x20-\x7e]|["\\]/g;
 
+/** Nothing to escape: the octets as text; undefined otherwise. Most strings of most programs. */
+function plainText(octets: Uint8Array): string | undefined {
+  let text = "";
+  for (const octet of octets) {
+    if (octet < 0x20 || octet > 0x7e || octet === 0x22 || octet === 0x5c) return undefined;
+    text += String.fromCharCode(octet);
+  }
+  return text;
+}
+
 /** A string in quotes: UTF-8 as it is, anything else with the escapes of C. */
 export function quoteOctets(octets: Uint8Array): string {
-  let text: string;
+  let text = plainText(octets);
+  if (text !== undefined) return `"${text}"`;
   try {
     text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(octets);
   } catch {
