@@ -46,7 +46,7 @@ function parseTrace(options: Invocation["options"]): Trace | undefined {
       exitCode: EXIT.usage,
     });
   }
-  return { options: { calls: asked, json, gathered: file !== undefined }, file };
+  return { options: { calls: asked, json }, file };
 }
 
 function openTraceFile(file: string): number {

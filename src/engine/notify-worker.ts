@@ -68,16 +68,14 @@ class NotifyLoop {
   run(): void {
     while (this.#sessions.size > 0 || this.#listeners.size > 0) {
       if (this.#changed) this.#watch();
-      const ready = this.#watched.wait(this.#tracer?.waitMs ?? -1);
-      if (ready === 0) this.#tracer?.flush();
-      if (this.#watched.events(0) !== 0) break;
+      this.#watched.wait();
+      if (this.#watched.events(0) !== 0) return;
       for (let index = 1; index < this.#watched.size; index++) {
         const events = this.#watched.events(index);
         if (events !== 0) this.#serve(this.#watched.descriptor(index), events);
       }
     }
-    this.#tracer?.flush();
-    if (this.#sessions.size === 0 && this.#listeners.size === 0) this.#post({ kind: "empty" });
+    this.#post({ kind: "empty" });
   }
 
   #watch(): void {
@@ -115,9 +113,8 @@ class NotifyLoop {
   #answer(request: NotifyListener): void {
     const traced = this.#tracer?.capture(request);
     const answer = this.#calls!.perform(request);
-    this.#tracer?.beforeReply(request, traced, answer);
+    if (traced !== undefined) this.#tracer?.write(request, traced, answer);
     reply(request, answer);
-    this.#tracer?.afterReply(request, traced, answer);
   }
 
   #serveSession(session: number): void {

@@ -27,7 +27,7 @@ import {
   supervisorProgram,
 } from "./launch.ts";
 import { MESSAGE, MESSAGE_HEADER_OCTETS } from "./launch-steps.ts";
-import { type TraceOptions, traceTraps } from "./tracer.ts";
+import type { TraceOptions } from "./tracer.ts";
 import type { ViewNet } from "./view-net.ts";
 
 /** What a supervisor is told at its start, as JSON in its last argument. */
@@ -211,7 +211,7 @@ export function becomeGuest(
     enter,
     directory: process.cwd(),
     openFiles: parentOpenFiles(),
-    traps: trace === undefined ? [] : traceTraps(trace),
+    traps: trace === undefined ? [] : [{ calls: trace.calls }],
     command: commandFor(argv, process.env),
   });
   // Node marks its standard descriptors close-on-exec.

@@ -15,8 +15,6 @@ import {
   type Captured,
   captureArguments,
   type Syscall,
-  SyscallTable,
-  type Trap,
   trappedCalls,
 } from "../viewos/index.ts";
 import type { Answer } from "./trapped-calls.ts";
@@ -26,27 +24,15 @@ export interface TraceOptions {
   /** Classes, groups of classes, or calls. */
   readonly calls: readonly string[];
   readonly json: boolean;
-  /**
-   * Lines are gathered and written while the guests run: for a file. Otherwise each is written
-   * before its call is performed, so that a terminal shows cause before effect.
-   */
-  readonly gathered: boolean;
 }
 
 /** Classes of a trace that names none. */
 export const TRACED_BY_DEFAULT: readonly string[] = ["path", "exec", "mount", "names", "socket"];
 
-const EXITS = ["exit", "exit_group"];
-
-/** The traps of a trace. A process that ends waits until its lines are in the file. */
-export function traceTraps({ calls, gathered }: TraceOptions): readonly Trap[] {
-  return [{ calls: gathered ? [...calls, ...EXITS] : calls }];
-}
-
-/** Gathered lines are written when that many octets have come together … */
-const GATHERED_OCTETS_MAX = 1 << 16;
-/** … or when no call has come for that long. */
-const GATHERED_MS_MAX = 20;
+/** Octets of a line that fit into the buffer which is kept; longer ones get their own. */
+const LINE_OCTETS = 16 * 1024;
+/** A UTF-16 unit becomes three octets of UTF-8 at most. */
+const OCTETS_PER_UNIT = 3;
 
 /** A call whose arguments have been read from its caller's memory. */
 export interface TracedCall {
@@ -54,16 +40,11 @@ export interface TracedCall {
   readonly captured: readonly Captured[];
 }
 
-/** What is traced of one architecture. */
-interface Wanted {
-  readonly calls: ReadonlyMap<number, Syscall>;
-  readonly exits: ReadonlySet<number>;
-}
-
 /** Describes calls and writes the lines. */
 export class Tracer {
   readonly #options: TraceOptions;
-  readonly #wanted = new Map<number, Wanted>();
+  /** By architecture, then by number. */
+  readonly #wanted = new Map<number, ReadonlyMap<number, Syscall>>();
   readonly #memory = new GuestMemory();
   /** Whose memory is read. */
   #pid = 0;
@@ -72,7 +53,8 @@ export class Tracer {
     octets: (address, length) => this.#memory.octets(this.#pid, address, length),
   };
   readonly #descriptor: number;
-  #gathered = "";
+  readonly #encoder = new TextEncoder();
+  readonly #buffer = new Uint8Array(LINE_OCTETS);
   /** The trace's reader is gone: guests go on without it. */
   #broken = false;
 
@@ -82,44 +64,36 @@ export class Tracer {
     this.#descriptor = descriptor;
     const traps = [{ calls: options.calls }];
     for (const arch of [AUDIT_ARCH_X86_64, AUDIT_ARCH_I386]) {
-      const table = new SyscallTable(arch);
-      this.#wanted.set(arch, {
-        calls: new Map(trappedCalls(traps, arch).map((call) => [call.number, call])),
-        exits: new Set(EXITS.map((name) => table.named(name)!.number)),
-      });
+      const calls = trappedCalls(traps, arch);
+      this.#wanted.set(arch, new Map(calls.map((call) => [call.number, call])));
     }
-  }
-
-  /** How long the next wait for a call may be: -1 for ever. */
-  get waitMs(): number {
-    return this.#gathered === "" ? -1 : GATHERED_MS_MAX;
   }
 
   /** Reads the arguments of a call that is traced, each once; undefined for other calls. */
   capture(request: NotifyListener): TracedCall | undefined {
-    const call = this.#wanted.get(request.arch)?.calls.get(request.number);
+    const call = this.#wanted.get(request.arch)?.get(request.number);
     if (call === undefined || this.#broken) return undefined;
     this.#pid = request.pid;
     return { call, captured: captureArguments(call.arguments, request, this.#reader) };
   }
 
-  /** What must be written before the caller goes on. */
-  beforeReply(request: NotifyListener, traced: TracedCall | undefined, answer: Answer): void {
-    if (!this.#isEarly(request)) return;
-    if (traced !== undefined) this.#gathered += this.#line(request, traced, answer);
-    this.flush();
-  }
-
-  /** What can be written while the caller runs. */
-  afterReply(request: NotifyListener, traced: TracedCall | undefined, answer: Answer): void {
-    if (traced === undefined || this.#isEarly(request)) return;
-    this.#gathered += this.#line(request, traced, answer);
-    if (this.#gathered.length >= GATHERED_OCTETS_MAX) this.flush();
-  }
-
-  #isEarly(request: NotifyListener): boolean {
-    if (!this.#options.gathered) return true;
-    return this.#wanted.get(request.arch)?.exits.has(request.number) ?? false;
+  /**
+   * Writes the line of a call. Before the reply: so a terminal shows cause before effect, and when
+   * a process has ended, however it did, its lines are in the file.
+   */
+  write(request: NotifyListener, traced: TracedCall, answer: Answer): void {
+    const line = this.#line(request, traced, answer);
+    const fits = line.length * OCTETS_PER_UNIT <= LINE_OCTETS;
+    const octets = fits ? this.#buffer : this.#encoder.encode(line);
+    const end = fits ? this.#encoder.encodeInto(line, octets).written : octets.length;
+    for (let at = 0; at < end && !this.#broken; ) {
+      try {
+        at += writeSync(this.#descriptor, octets, at, end - at);
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === "EAGAIN") waitWritable(this.#descriptor);
+        else this.#broken = true;
+      }
+    }
   }
 
   #line(request: NotifyListener, { call, captured }: TracedCall, answer: Answer): string {
@@ -138,21 +112,6 @@ export class Tracer {
     }
     const text = argumentsText(call.arguments, request, captured);
     return `${pid} ${compatible ? "[i386] " : ""}${call.name}${text}${resultText(answer)}\n`;
-  }
-
-  /** Writes what has been gathered. */
-  flush(): void {
-    if (this.#gathered === "") return;
-    const octets = new TextEncoder().encode(this.#gathered);
-    this.#gathered = "";
-    for (let written = 0; written < octets.length && !this.#broken; ) {
-      try {
-        written += writeSync(this.#descriptor, octets, written);
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code === "EAGAIN") waitWritable(this.#descriptor);
-        else this.#broken = true;
-      }
-    }
   }
 }
 

@@ -49,7 +49,7 @@ export class PollSet {
   }
 
   /** Waits until one is readable, broken or closed by its peer; returns how many are. */
-  wait(timeoutMs: number): number {
+  wait(timeoutMs = -1): number {
     for (;;) {
       const ready = pollCall(this.#octets, this.#descriptors.length, timeoutMs);
       if (ready !== -1) return ready;

@@ -300,6 +300,31 @@ test("kill -9 in the middle of a trace leaves nothing, and so does a reader that
   assert.ok(await eventually(() => readFileSync(file, "utf8").endsWith("\n0\n")));
 });
 
+test("a tracer that is killed leaves traced calls failing, and no program waiting", async () => {
+  const name = `untraced-${process.pid}`;
+  const loop = "while /bin/true; do :; done 2>/dev/null; echo ended";
+  const options = ["view", "--name", name, "--trace=exec", "--trace-to", "/dev/null"];
+  const child = spawn(process.execPath, [V2, ...options, "--", "/bin/sh", "-c", loop], {
+    stdio: ["ignore", "pipe", "ignore"],
+  });
+  let output = "";
+  child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
+    output += chunk;
+  });
+  let pid: number | undefined;
+  for (let i = 0; i < 50 && pid === undefined; i++) {
+    const views = JSON.parse((await v2(["view", "list", "--json"])).stdout) as {
+      name: string;
+      supervisorPid: number;
+    }[];
+    pid = views.find((view) => view.name === name)?.supervisorPid;
+  }
+  assert.ok(pid !== undefined);
+  process.kill(pid, "SIGKILL");
+  assert.deepEqual(await once(child, "close"), [0, null]);
+  assert.equal(output, "ended\n");
+});
+
 test("a wrong class, a wrong file and --json alone are told before anything starts", async () => {
   const wrong = await v2(["view", "--trace=path,files", "--", "true"]);
   assert.equal(wrong.code, 2);
