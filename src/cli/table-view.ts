@@ -6,10 +6,12 @@ export const VIEW_COMMANDS: readonly CommandSpec[] = [
     name: "view",
     group: "Views",
     summary: "run a command with its own view of mounts, names and network",
-    usage: "[--name N] [--root] [--net SWITCH[,ip=…][,mac=…]]… [--mount SPEC]… [-- CMD…]",
+    usage:
+      "[--name N] [--root] [--net SWITCH[,ip=…][,mac=…]]… [--mount SPEC]… [--trace[=CLASS[,CLASS…]]] [--trace-to FILE] [--json] [-- CMD…]",
     details: [
       "CMD (default: your shell) runs as you, with your files, terminal, job control and exit status.",
       "What it mounts (mount, vumount, FUSE servers) is seen in the view only.",
+      "A trace shows the system calls of CMD and its children as they are made; it changes none.",
     ],
     options: {
       name: { type: "string", value: "N", help: "name of the view, also its host name" },
@@ -26,12 +28,26 @@ export const VIEW_COMMANDS: readonly CommandSpec[] = [
         value: "TYPE:SOURCE:TARGET[:OPTIONS]",
         help: "mount made before CMD starts, e.g. tmpfs::/mnt or bind:/data:/mnt",
       },
+      trace: {
+        type: "string",
+        optionalValue: true,
+        value: "CLASS,…",
+        help: "show calls: path, exec, mount, names, socket (default), other classes, or names of calls",
+      },
+      "trace-to": {
+        type: "string",
+        value: "FILE",
+        help: "write the trace there instead of to standard error",
+      },
+      json: { type: "boolean", help: "trace as JSON, one object per line" },
     },
     stopAtFirstWord: true,
     examples: [
       ["v2 view", "your shell in a view"],
       ["v2 view --mount tmpfs::/mnt -- make -C /mnt", "a command with a private /mnt"],
       ["v2 view --name alice --net /tmp/lan,ip=10.77.0.2/24", "a host on a virtual LAN"],
+      ["v2 view --trace=path,exec -- make", "which files and programs a build uses"],
+      ["v2 view --trace-to calls.json --json -- ./configure", "the same for a program to read"],
     ],
     load: () => import("./view.ts"),
   },

@@ -9,6 +9,7 @@ export {
   sessionSocketPath,
   tidyRunDirectory,
 } from "./run-directory.ts";
+export { TRACED_BY_DEFAULT, type TraceOptions } from "./tracer.ts";
 export { becomeGuest, type Destination, newView, startSupervisor } from "./start.ts";
 export {
   type RunOptions,

@@ -29,6 +29,13 @@ const O_CLOEXEC = 0o2000000;
 const SOL_SOCKET = 1;
 const SCM_RIGHTS = 1;
 
+/**
+ * Flags of sendmsg(2) that mark the message which carries the listener: it is sent under the
+ * filter, before anybody serves that, so the filter must let it pass. Together they mean nothing on
+ * this kind of socket (MSG_NOSIGNAL, MSG_CONFIRM, MSG_EOR), and no program combines them.
+ */
+export const LISTENER_MESSAGE_FLAGS = 0x4880;
+
 /** Octets of a message: kind, then a 32-bit value, then text. */
 export const MESSAGE_HEADER_OCTETS = 5;
 
@@ -84,14 +91,19 @@ export class Launcher {
    * Sends a message: kind and a 32-bit value, which may be the result of an earlier step.
    * @param descriptors passed along (SCM_RIGHTS): numbers or results of earlier steps.
    */
-  send(kind: number, value: Step | undefined, descriptors: readonly (number | Step)[] = []): void {
+  send(
+    kind: number,
+    value: Step | undefined,
+    descriptors: readonly (number | Step)[] = [],
+    flags = 0,
+  ): void {
     const octets = new Uint8Array(8);
     octets[0] = kind;
     const address = this.program.bytes(octets);
     // The value is stored unaligned behind the kind: one 32-bit store, fine on x86_64 and aarch64.
     value?.stores.push(address + 1n);
     const header = this.#messageHeader([[address, MESSAGE_HEADER_OCTETS]], descriptors);
-    this.step("supervisor", SYS.sendmsg, [this.#session, header, 0]);
+    this.step("supervisor", SYS.sendmsg, [this.#session, header, flags]);
   }
 
   /** Waits for the supervisor's one-octet answer. */

@@ -6,13 +6,18 @@
 import { readFileSync } from "node:fs";
 import { type Argument, CLONE, type Step } from "../sys/index.ts";
 import {
+  AUDIT_ARCH_X86_64,
+  type ArgumentTest,
   compileFilter,
+  type FilterRule,
   levelZeroRules,
   type MountSpec,
   MS,
   SYS_X86_64 as SYS,
+  type Trap,
+  trapRules,
 } from "../viewos/index.ts";
-import { Launcher, MESSAGE } from "./launch-steps.ts";
+import { Launcher, LISTENER_MESSAGE_FLAGS, MESSAGE } from "./launch-steps.ts";
 
 const PR_CAP_AMBIENT = 47;
 const PR_CAP_AMBIENT_RAISE = 2;
@@ -156,6 +161,8 @@ export interface GuestPlan {
   readonly directory: string;
   /** Soft and hard limit of open files to restore (Node raises the soft one). */
   readonly openFiles: readonly [soft: bigint, hard: bigint] | undefined;
+  /** Calls that reach the supervisor besides those of level 0. */
+  readonly traps: readonly Trap[];
   /** Undefined: a holder, which only keeps the view alive. */
   readonly command: Command | undefined;
 }
@@ -168,7 +175,7 @@ export function guestProgram(plan: GuestPlan): Uint8Array {
   else makeView(launcher, plan.enter.create);
   launcher.attempt(SYS.chdir, [launcher.program.string(plan.directory)]);
   restoreAfterNode(launcher, plan);
-  installFilter(launcher);
+  installFilter(launcher, plan);
   if (plan.command === undefined) hold(launcher, plan.session);
   else {
     const { program } = launcher;
@@ -257,9 +264,25 @@ function restoreAfterNode(launcher: Launcher, plan: GuestPlan): void {
   }
 }
 
-function installFilter(launcher: Launcher): void {
+/** The launcher's own message under the filter passes, whatever is trapped. */
+function listenerMessageRule(session: number): FilterRule {
+  const test = (argument: number, value: number): ArgumentTest => {
+    return { argument, bits: 32, mask: 0xffffffffn, value: BigInt(value) };
+  };
+  return {
+    arch: AUDIT_ARCH_X86_64,
+    number: SYS.sendmsg,
+    tests: [test(0, session), test(2, LISTENER_MESSAGE_FLAGS)],
+    action: { kind: "allow" },
+  };
+}
+
+function installFilter(launcher: Launcher, { session, traps }: GuestPlan): void {
   const { program } = launcher;
-  const filter = compileFilter(levelZeroRules());
+  const wanted = trapRules(traps);
+  const message = wanted.length === 0 ? [] : [listenerMessageRule(session)];
+  // A trap goes before a refusal of level 0: the supervisor refuses in its place.
+  const filter = compileFilter([...message, ...wanted, ...levelZeroRules()]);
   // struct sock_fprog: length u16, padding, pointer.
   const descriptor = program.words([filter.length / 8, program.bytes(filter)]);
   const opened = (kind: string): Step =>
@@ -277,7 +300,7 @@ function installFilter(launcher: Launcher): void {
   const before519 = program.detached(SYS.seccomp, seccomp(FILTER_NEW_LISTENER));
   before519.onFailure = install.onFailure;
   install.onFailure = before519;
-  launcher.send(MESSAGE.listener, self, [install, mounts, names]);
+  launcher.send(MESSAGE.listener, self, [install, mounts, names], LISTENER_MESSAGE_FLAGS);
   before519.next = install.next;
   before519.stores.push(...install.stores);
 }

@@ -12,15 +12,16 @@ import {
   closeDescriptor,
   NotifyListener,
   POLLIN,
+  PollSet,
   receiveMessage,
   sendMessage,
   type SessionMessage,
   setns,
   Standpoint,
-  waitReadable,
 } from "../sys/index.ts";
 import { MESSAGE, MESSAGE_HEADER_OCTETS } from "./launch-steps.ts";
-import { TrappedCalls } from "./trapped-calls.ts";
+import { type TraceOptions, Tracer } from "./tracer.ts";
+import { reply, TrappedCalls } from "./trapped-calls.ts";
 
 /** ENOSPC of unshare(2) has nothing to do with disks. */
 const LIMIT_HINT =
@@ -33,6 +34,7 @@ export interface NotifyWorkerData {
   readonly listening: number | undefined;
   /** Readable or closed: end. */
   readonly stop: number;
+  readonly trace: { readonly options: TraceOptions; readonly descriptor: number } | undefined;
 }
 
 export type NotifyWorkerEvent =
@@ -52,26 +54,39 @@ class NotifyLoop {
   readonly #data: NotifyWorkerData;
   readonly #sessions = new Set<number>();
   readonly #listeners = new Map<number, NotifyListener>();
+  readonly #watched = new PollSet();
+  /** A session or a listener came or went since the last wait was prepared. */
+  #changed = true;
+  readonly #tracer: Tracer | undefined;
   #calls: TrappedCalls | undefined;
 
   constructor(data: NotifyWorkerData) {
     this.#data = data;
+    if (data.trace !== undefined) {
+      this.#tracer = new Tracer(data.trace.options, data.trace.descriptor);
+    }
     this.#sessions.add(data.session);
   }
 
   /** Runs until no process of the view is left, or until told to stop. */
   run(): void {
-    const { listening, stop } = this.#data;
     while (this.#sessions.size > 0 || this.#listeners.size > 0) {
-      const fixed = listening === undefined ? [stop] : [stop, listening];
-      const descriptors = [...fixed, ...this.#sessions, ...this.#listeners.keys()];
-      const events = waitReadable(descriptors);
-      if (events[0] !== 0) return;
-      descriptors.forEach((descriptor, index) => {
-        if (index > 0 && events[index] !== 0) this.#serve(descriptor, events[index]!);
-      });
+      if (this.#changed) this.#watch();
+      this.#watched.wait();
+      if (this.#watched.events(0) !== 0) return;
+      for (let index = 1; index < this.#watched.size; index++) {
+        const events = this.#watched.events(index);
+        if (events !== 0) this.#serve(this.#watched.descriptor(index), events);
+      }
     }
     this.#post({ kind: "empty" });
+  }
+
+  #watch(): void {
+    const { listening, stop } = this.#data;
+    const fixed = listening === undefined ? [stop] : [stop, listening];
+    this.#watched.replace([...fixed, ...this.#sessions, ...this.#listeners.keys()]);
+    this.#changed = false;
   }
 
   #post(event: NotifyWorkerEvent): void {
@@ -81,18 +96,29 @@ class NotifyLoop {
   #serve(descriptor: number, events: number): void {
     const listener = this.#listeners.get(descriptor);
     if (listener !== undefined) this.#serveListener(listener, events);
-    else if (descriptor === this.#data.listening) this.#sessions.add(acceptSession(descriptor));
-    else this.#serveSession(descriptor);
+    else {
+      this.#changed = true;
+      if (descriptor === this.#data.listening) this.#sessions.add(acceptSession(descriptor));
+      else this.#serveSession(descriptor);
+    }
   }
 
   #serveListener(listener: NotifyListener, events: number): void {
     if ((events & POLLIN) !== 0) {
-      if (listener.receive()) this.#calls!.answer(listener);
+      if (listener.receive()) this.#answer(listener);
       return;
     }
     // Only the hang-up is left: the last process under this filter is gone.
+    this.#changed = true;
     this.#listeners.delete(listener.descriptor);
     closeDescriptor(listener.descriptor);
+  }
+
+  #answer(request: NotifyListener): void {
+    const traced = this.#tracer?.capture(request);
+    const answer = this.#calls!.perform(request);
+    if (traced !== undefined) this.#tracer?.write(request, traced, answer);
+    reply(request, answer);
   }
 
   #serveSession(session: number): void {

@@ -28,6 +28,7 @@ import {
 } from "./launch.ts";
 import { MESSAGE, MESSAGE_HEADER_OCTETS } from "./launch-steps.ts";
 import type { Leftovers } from "./leftovers.ts";
+import type { TraceOptions } from "./tracer.ts";
 import type { ViewNet } from "./view-net.ts";
 
 /** What a supervisor is told at its start, as JSON in its last argument. */
@@ -39,6 +40,8 @@ export interface SupervisorConfig {
   readonly lifeline: number | undefined;
   /** Removed when the maker dies without closing the view. */
   readonly leftovers?: Leftovers;
+  /** What of the guests' calls is written to the trace descriptor. */
+  readonly trace?: TraceOptions;
 }
 
 /**
@@ -47,6 +50,8 @@ export interface SupervisorConfig {
  */
 export const SPAWNED_SESSION = 3;
 const SPAWNED_LIFELINE = 4;
+/** Where a trace goes. */
+export const SPAWNED_TRACE = 5;
 
 export interface StartedSupervisor {
   readonly pid: number;
@@ -64,6 +69,8 @@ export function startSupervisor(options: {
   readonly root: boolean;
   readonly orphan: boolean;
   readonly config: Omit<SupervisorConfig, "lifeline">;
+  /** Descriptor that a trace is written to; goes with `config.trace`. */
+  readonly traceTo?: number;
 }): StartedSupervisor {
   const refusal = viewRefusal(options.config.net.length > 0);
   if (refusal !== undefined) {
@@ -91,7 +98,8 @@ export function startSupervisor(options: {
   const [session, theirs] = sessionPair();
   const executable = executableInMemory("v2-supervisor", image);
   const stdio: StdioOptions = ["ignore", "ignore", "ignore", theirs];
-  if (!options.orphan) stdio.push("pipe");
+  stdio.push(options.orphan ? "ignore" : "pipe");
+  if (options.traceTo !== undefined) stdio.push(options.traceTo);
   let child: ChildProcess;
   try {
     child = spawn(`/proc/self/fd/${executable}`, [], { stdio, detached: true });
@@ -195,18 +203,21 @@ export function newView(options: {
  * Replaces this process by a command in a view.
  * @param session leads to the view's supervisor
  * @param inherited descriptors above standard error that the command gets too
+ * @param trace as the supervisor was told
  */
 export function becomeGuest(
   session: number,
   enter: Destination,
   argv: readonly string[],
   inherited: readonly number[],
+  trace?: TraceOptions,
 ): never {
   const image = guestProgram({
     session,
     enter,
     directory: process.cwd(),
     openFiles: parentOpenFiles(),
+    traps: trace === undefined ? [] : [{ calls: trace.calls }],
     command: commandFor(argv, process.env),
   });
   // Node marks what it has inherited close-on-exec.
@@ -232,6 +243,7 @@ export function spawnGuest(
     enter,
     directory: options.cwd ?? process.cwd(),
     openFiles: parentOpenFiles(),
+    traps: [],
     command: argv === undefined ? undefined : commandFor(argv, options.env ?? process.env),
   });
   const three = Array.isArray(options.stdio)

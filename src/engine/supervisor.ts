@@ -17,7 +17,7 @@ import {
 import type { NotifyWorkerData, NotifyWorkerEvent } from "./notify-worker.ts";
 import { removeLeftovers } from "./leftovers.ts";
 import { forgetView, registerView, sessionSocketPath } from "./run-directory.ts";
-import { SPAWNED_SESSION, type SupervisorConfig } from "./start.ts";
+import { SPAWNED_SESSION, SPAWNED_TRACE, type SupervisorConfig } from "./start.ts";
 import { killViewProcesses } from "./view-processes.ts";
 
 /** One line of JSON to the lifeline's other end. */
@@ -41,6 +41,10 @@ class Supervisor {
       listening:
         config.name === undefined ? undefined : listenSessions(sessionSocketPath(config.name)),
       stop: theirs,
+      trace:
+        config.trace === undefined
+          ? undefined
+          : { options: config.trace, descriptor: SPAWNED_TRACE },
     };
     this.#worker = new Worker(fileURLToPath(new URL("./notify-worker.js", import.meta.url)), {
       workerData: data,

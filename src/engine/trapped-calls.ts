@@ -1,5 +1,6 @@
 /**
- * Answers to the calls of trap level 0: each is performed for real, by a thread that stands in the
+ * Answers to the calls of trap level 0, and to traced ones, which the kernel performs. Each of
+ * level 0 is performed for real, by a thread that stands in the
  * view's namespaces with the caller's root and working directory, with strings copied from the
  * caller.
  */
@@ -23,6 +24,7 @@ import {
   AUDIT_ARCH_X86_64,
   fuseDescriptor,
   isFuseType,
+  isRefusedInViews,
   MS,
   SYS_I386,
   SYS_X86_64,
@@ -75,6 +77,14 @@ export interface ViewNamespaces {
   readonly uts: bigint;
 }
 
+/** Tells a caller what its call came to. */
+export function reply(request: NotifyListener, answer: Answer): void {
+  if (answer.kind === "continue") request.continue();
+  else if (answer.errno === 0) request.succeed();
+  else request.fail(answer.errno);
+}
+
+/** The calls that a view answers itself. */
 export class TrappedCalls {
   readonly #standpoint: Standpoint;
   readonly #namespaces: ViewNamespaces;
@@ -85,18 +95,14 @@ export class TrappedCalls {
     this.#namespaces = namespaces;
   }
 
-  /** Performs one request and answers it. */
-  answer(request: NotifyListener): void {
-    let answer: Answer;
+  /** Performs one request, or leaves it to the kernel; the caller still waits. */
+  perform(request: NotifyListener): Answer {
     try {
-      answer = this.#perform(request);
+      return this.#perform(request);
     } catch (error) {
       if (!(error instanceof GuestError)) throw error;
-      answer = { kind: "done", errno: error.errno };
+      return { kind: "done", errno: error.errno };
     }
-    if (answer.kind === "continue") request.continue();
-    else if (answer.errno === 0) request.succeed();
-    else request.fail(answer.errno);
   }
 
   #perform(request: NotifyListener): Answer {
@@ -115,6 +121,10 @@ export class TrappedCalls {
       default:
         if (table === SYS_I386 && request.number === SYS_I386.umount) {
           return this.#inView(request, "mnt", () => this.#umount(request, 0));
+        }
+        // These come here only when they are traced; else the filter says the same.
+        if (isRefusedInViews(request.arch, request.number)) {
+          return { kind: "done", errno: ERRNO.ENOSYS };
         }
         return { kind: "continue" };
     }

@@ -15,12 +15,15 @@ const readvCall = declare<
 );
 
 const PAGE = 4096;
+const PAGE_BITS = 12;
 
 /** Reads strings of other processes; one buffer, reused. */
 export class GuestMemory {
   readonly #page = new Uint8Array(PAGE);
   readonly #local = new BigUint64Array([addressOf(this.#page), 0n]);
   readonly #remote = new BigUint64Array(2);
+  readonly #localWords = new Uint32Array(this.#local.buffer);
+  readonly #remoteWords = new Uint32Array(this.#remote.buffer);
   readonly #localOctets = new Uint8Array(this.#local.buffer);
   readonly #remoteOctets = new Uint8Array(this.#remote.buffer);
 
@@ -29,8 +32,15 @@ export class GuestMemory {
    * @returns undefined when the memory cannot be read (EFAULT); "too long" when no NUL was found.
    */
   string(pid: number, address: bigint, limit: number): Uint8Array | "too long" | undefined {
-    const parts: Uint8Array[] = [];
-    let total = 0;
+    // Most strings end in their first page: this is the path of every traced call.
+    const here = PAGE - Number(BigInt.asUintN(PAGE_BITS, address));
+    const first = this.#read(pid, address, Math.min(here, limit));
+    for (let end = 0; end < first; end++) {
+      if (this.#page[end] === 0) return this.#page.slice(0, end);
+    }
+    if (first <= 0) return undefined;
+    const parts: Uint8Array[] = [this.#page.slice(0, first)];
+    let total = first;
     while (total < limit) {
       // Page by page: a string may end right before memory that is not mapped.
       const at = address + BigInt(total);
@@ -52,9 +62,9 @@ export class GuestMemory {
   }
 
   #read(pid: number, address: bigint, length: number): number {
-    this.#local[1] = BigInt(length);
+    this.#localWords[2] = length;
     this.#remote[0] = address;
-    this.#remote[1] = BigInt(length);
+    this.#remoteWords[2] = length;
     return readvCall(pid, this.#localOctets, 1, this.#remoteOctets, 1, 0);
   }
 }

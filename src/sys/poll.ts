@@ -20,14 +20,60 @@ const ENTRY_OCTETS = 8;
  * @returns for each descriptor its events (POLLIN, POLLHUP …), in the same order.
  */
 export function waitReadable(descriptors: readonly number[], timeoutMs = -1): number[] {
-  const octets = new Uint8Array(descriptors.length * ENTRY_OCTETS);
-  const view = new DataView(octets.buffer);
-  descriptors.forEach((descriptor, index) => {
-    view.setInt32(index * ENTRY_OCTETS, descriptor, true);
-    view.setInt16(index * ENTRY_OCTETS + 4, POLLIN, true);
-  });
-  while (pollCall(octets, descriptors.length, timeoutMs) === -1) {
-    if (errno() !== ERRNO.EINTR) check(-1, "poll");
+  const set = new PollSet();
+  set.replace(descriptors);
+  set.wait(timeoutMs);
+  return descriptors.map((_, index) => set.events(index));
+}
+
+/** Descriptors that are waited for again and again: the array of poll(2) is built once. */
+export class PollSet {
+  #octets = new Uint8Array(0);
+  #view = new DataView(this.#octets.buffer);
+  #descriptors: number[] = [];
+
+  /** How many descriptors there are; their events are at 0 to `size - 1`. */
+  get size(): number {
+    return this.#descriptors.length;
   }
-  return descriptors.map((_, index) => view.getInt16(index * ENTRY_OCTETS + 6, true));
+
+  /** Waits for these from now on, in this order. */
+  replace(descriptors: readonly number[]): void {
+    this.#descriptors = [...descriptors];
+    this.#octets = new Uint8Array(descriptors.length * ENTRY_OCTETS);
+    this.#view = new DataView(this.#octets.buffer);
+    descriptors.forEach((descriptor, index) => {
+      this.#view.setInt32(index * ENTRY_OCTETS, descriptor, true);
+      this.#view.setInt16(index * ENTRY_OCTETS + 4, POLLIN, true);
+    });
+  }
+
+  /** Waits until one is readable, broken or closed by its peer; returns how many are. */
+  wait(timeoutMs = -1): number {
+    for (;;) {
+      const ready = pollCall(this.#octets, this.#descriptors.length, timeoutMs);
+      if (ready !== -1) return ready;
+      if (errno() !== ERRNO.EINTR) check(-1, "poll");
+    }
+  }
+
+  descriptor(index: number): number {
+    return this.#descriptors[index]!;
+  }
+
+  /** POLLIN, POLLHUP … of the last wait. */
+  events(index: number): number {
+    return this.#view.getInt16(index * ENTRY_OCTETS + 6, true);
+  }
+}
+
+/** Waits until a descriptor takes octets again, or its reader is gone. */
+export function waitWritable(descriptor: number): void {
+  const octets = new Uint8Array(ENTRY_OCTETS);
+  const view = new DataView(octets.buffer);
+  view.setInt32(0, descriptor, true);
+  view.setInt16(4, POLLOUT, true);
+  while (pollCall(octets, 1, -1) === -1) {
+    if (errno() !== ERRNO.EINTR) check(-1, "poll", String(descriptor));
+  }
 }

@@ -58,6 +58,16 @@ export class NotifyListener {
     return this.#view.getBigUint64(REQUEST.args + 8 * index, true);
   }
 
+  /** The lower half of an argument: an int, unsigned; no BigInt is made. */
+  low(index: number): number {
+    return this.#view.getUint32(REQUEST.args + 8 * index, true);
+  }
+
+  /** The upper half of an argument. */
+  high(index: number): number {
+    return this.#view.getUint32(REQUEST.args + 8 * index + 4, true);
+  }
+
   /** False once the caller is gone: what was read of its memory may be another's. */
   isValid(): boolean {
     for (;;) {

@@ -1,7 +1,7 @@
 /**
- * The seccomp filter of a view, compiled to classic BPF. Level 0: only the rare calls that a view
- * must answer itself reach the supervisor; everything else runs in the kernel at full speed, most
- * of it decided by the kernel's own cache of always-allowed calls.
+ * The seccomp filter of a view, compiled to classic BPF: architecture first, then a binary search
+ * for the number, then tests of arguments. Calls that no rule names are allowed, most of them by
+ * the kernel's own cache of always-allowed calls.
  *
  * Sources: seccomp(2), linux/filter.h, linux/bpf_common.h, linux/seccomp.h.
  */
@@ -14,14 +14,32 @@ import {
   X32_SYSCALL_BIT,
 } from "./syscall-numbers.ts";
 
-/** What happens to a call that is named in the rules; all others are allowed. */
+/** What happens to a call that a rule matches; all others are allowed. */
 export type FilterAction =
   | { readonly kind: "notify" }
+  | { readonly kind: "allow" }
   | { readonly kind: "errno"; readonly errno: number };
 
+/**
+ * A condition on a word in a register: `(argument & mask) === value`, or not. Only immediate
+ * arguments can be tested: memory may change after the test.
+ */
+export interface ArgumentTest {
+  /** 0 to 5. */
+  readonly argument: number;
+  /** 32 for int and unsigned int: the kernel ignores the upper half, so a test must do the same. */
+  readonly bits: 32 | 64;
+  readonly mask: bigint;
+  readonly value: bigint;
+  /** True: the condition is that they differ. */
+  readonly differs?: boolean;
+}
+
+/** The first rule of a call whose tests all hold decides it. */
 export interface FilterRule {
   readonly arch: number;
   readonly number: number;
+  readonly tests?: readonly ArgumentTest[];
   readonly action: FilterAction;
 }
 
@@ -29,14 +47,20 @@ const SECCOMP_RET_ALLOW = 0x7fff0000;
 const SECCOMP_RET_USER_NOTIF = 0x7fc00000;
 const SECCOMP_RET_ERRNO = 0x00050000;
 
-/** Offsets in struct seccomp_data. */
-const DATA = { number: 0, arch: 4 } as const;
+/** Offsets in struct seccomp_data; arguments are 64 bits wide, low half first. */
+const DATA = { number: 0, arch: 4, args: 16 } as const;
 
 const LOAD_WORD = 0x20; // BPF_LD | BPF_W | BPF_ABS
+const AND = 0x54; // BPF_ALU | BPF_AND | BPF_K
 const JUMP_EQUAL = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
 const JUMP_GREATER_EQUAL = 0x35; // BPF_JMP | BPF_JGE | BPF_K
 const JUMP_ALWAYS = 0x05; // BPF_JMP | BPF_JA
 const RETURN = 0x06; // BPF_RET | BPF_K
+
+/** BPF_MAXINSNS of linux/bpf_common.h. */
+const INSTRUCTIONS_MAX = 4096;
+/** How far a conditional jump reaches. */
+const JUMP_MAX = 255;
 
 interface Instruction {
   readonly code: number;
@@ -45,69 +69,126 @@ interface Instruction {
   readonly k: number;
 }
 
-function returnValue(action: FilterAction): number {
-  return action.kind === "notify" ? SECCOMP_RET_USER_NOTIF : SECCOMP_RET_ERRNO | action.errno;
+const statement = (code: number, k: number): Instruction => ({ code, ifTrue: 0, ifFalse: 0, k });
+
+function decide(action: FilterAction): Instruction {
+  if (action.kind === "notify") return statement(RETURN, SECCOMP_RET_USER_NOTIF);
+  if (action.kind === "allow") return statement(RETURN, SECCOMP_RET_ALLOW);
+  return statement(RETURN, SECCOMP_RET_ERRNO | action.errno);
 }
 
-/** Binary search over the sorted rules of one architecture: log2(n) comparisons for any call. */
-function search(rules: readonly FilterRule[]): Instruction[] {
-  if (rules.length <= 2) {
-    return [
-      ...rules.flatMap((rule) => [
-        { code: JUMP_EQUAL, ifTrue: 0, ifFalse: 1, k: rule.number },
-        { code: RETURN, ifTrue: 0, ifFalse: 0, k: returnValue(rule.action) },
-      ]),
-      { code: RETURN, ifTrue: 0, ifFalse: 0, k: SECCOMP_RET_ALLOW },
-    ];
-  }
-  const middle = rules.length >> 1;
-  const low = search(rules.slice(0, middle));
-  const high = search(rules.slice(middle));
-  const pivot = rules[middle]!.number;
-  // Conditional jumps reach 255 instructions: a long lower half is jumped over by an unconditional
-  // one.
-  if (low.length <= 255) {
-    return [
-      { code: JUMP_GREATER_EQUAL, ifTrue: low.length, ifFalse: 0, k: pivot },
-      ...low,
-      ...high,
-    ];
-  }
-  return [
-    { code: JUMP_GREATER_EQUAL, ifTrue: 0, ifFalse: 1, k: pivot },
-    { code: JUMP_ALWAYS, ifTrue: 0, ifFalse: 0, k: low.length },
-    ...low,
-    ...high,
+/** Falls through when the test holds, else jumps to the place `beyond` instructions after it. */
+function testInstructions(test: ArgumentTest, beyond: number): Instruction[] {
+  const low = DATA.args + 8 * test.argument;
+  const half = (offset: number, shift: bigint): Instruction[] => [
+    statement(LOAD_WORD, offset),
+    statement(AND, Number((test.mask >> shift) & 0xffffffffn)),
   ];
+  const compare = (shift: bigint, ifTrue: number, ifFalse: number): Instruction => ({
+    code: JUMP_EQUAL,
+    ifTrue,
+    ifFalse,
+    k: Number((test.value >> shift) & 0xffffffffn),
+  });
+  if (test.bits === 32) {
+    const jump = test.differs === true ? compare(0n, beyond, 0) : compare(0n, 0, beyond);
+    return [...half(low, 0n), jump];
+  }
+  // Three instructions of the upper half lie between the first comparison and the end.
+  const first = test.differs === true ? compare(0n, 0, 3) : compare(0n, 0, beyond + 3);
+  const second = test.differs === true ? compare(32n, beyond, 0) : compare(32n, 0, beyond);
+  return [...half(low, 0n), first, ...half(low + 4, 32n), second];
 }
+
+/** What happens to the calls of one number: their rules in order, then allowed. */
+function decisions(rules: readonly FilterRule[]): Instruction[] {
+  const program: Instruction[] = [];
+  for (const { tests = [], action } of rules) {
+    let rule = [decide(action)];
+    for (const test of tests.toReversed()) {
+      rule = [...testInstructions(test, rule.length), ...rule];
+    }
+    program.push(...rule);
+    if (tests.length === 0) return program;
+  }
+  return [...program, decide({ kind: "allow" })];
+}
+
+/** All numbers from `from` up to the next segment are decided by the same instructions. */
+interface Segment {
+  readonly from: number;
+  readonly body: readonly Instruction[];
+}
+
+const sameBody = (a: readonly Instruction[], b: readonly Instruction[]): boolean =>
+  a.length === 1 && b.length === 1 && a[0]!.k === b[0]!.k;
+
+/** The rules of one architecture as neighbouring segments that cover all numbers. */
+function segments(rules: readonly FilterRule[], refuseFrom: number | undefined): Segment[] {
+  const byNumber = new Map<number, FilterRule[]>();
+  for (const rule of rules) {
+    const known = byNumber.get(rule.number);
+    if (known === undefined) byNumber.set(rule.number, [rule]);
+    else known.push(rule);
+  }
+  const found: Segment[] = [{ from: 0, body: decisions([]) }];
+  const add = (from: number, body: readonly Instruction[]): void => {
+    if (found.at(-1)!.from === from) found.pop();
+    const last = found.at(-1);
+    if (last === undefined || !sameBody(last.body, body)) found.push({ from, body });
+  };
+  for (const [number, same] of [...byNumber].sort((a, b) => a[0] - b[0])) {
+    add(number, decisions(same));
+    add(number + 1, decisions([]));
+  }
+  if (refuseFrom !== undefined) add(refuseFrom, [REFUSE]);
+  return found;
+}
+
+/** Binary search over segments: log2(n) comparisons for any call. */
+function search(found: readonly Segment[]): readonly Instruction[] {
+  if (found.length === 1) return found[0]!.body;
+  const middle = found.length >> 1;
+  const low = search(found.slice(0, middle));
+  const high = search(found.slice(middle));
+  const pivot = found[middle]!.from;
+  // A long lower half is jumped over by an unconditional jump.
+  if (low.length <= JUMP_MAX) {
+    const jump = { code: JUMP_GREATER_EQUAL, ifTrue: low.length, ifFalse: 0, k: pivot };
+    return [jump, ...low, ...high];
+  }
+  const jump = { code: JUMP_GREATER_EQUAL, ifTrue: 0, ifFalse: 1, k: pivot };
+  return [jump, statement(JUMP_ALWAYS, low.length), ...low, ...high];
+}
+
+const REFUSE = statement(RETURN, SECCOMP_RET_ERRNO | ERRNO.ENOSYS);
 
 /**
  * Compiles rules to an array of struct sock_filter (8 octets each, native order).
  * Unknown architectures and x32 calls are answered with ENOSYS: no number is read with the wrong
- * table.
+ * table. Throws a RangeError when the kernel would refuse the length.
  */
 export function compileFilter(rules: readonly FilterRule[]): Uint8Array {
-  const program: Instruction[] = [{ code: LOAD_WORD, ifTrue: 0, ifFalse: 0, k: DATA.arch }];
-  const block = (arch: number, extra: Instruction[]): void => {
-    const sorted = rules.filter((r) => r.arch === arch).sort((a, b) => a.number - b.number);
-    const body = [
-      { code: LOAD_WORD, ifTrue: 0, ifFalse: 0, k: DATA.number },
-      ...extra,
-      ...search(sorted),
-    ];
+  const program: Instruction[] = [statement(LOAD_WORD, DATA.arch)];
+  for (const [arch, refuseFrom] of [
+    [AUDIT_ARCH_X86_64, X32_SYSCALL_BIT],
+    [AUDIT_ARCH_I386, undefined],
+  ] as const) {
+    const own = rules.filter((rule) => rule.arch === arch);
+    const body = search(segments(own, refuseFrom));
     program.push(
       { code: JUMP_EQUAL, ifTrue: 1, ifFalse: 0, k: arch },
-      { code: JUMP_ALWAYS, ifTrue: 0, ifFalse: 0, k: body.length },
+      statement(JUMP_ALWAYS, body.length + 1),
+      statement(LOAD_WORD, DATA.number),
       ...body,
     );
-  };
-  const refuse = { code: RETURN, ifTrue: 0, ifFalse: 0, k: SECCOMP_RET_ERRNO | ERRNO.ENOSYS };
-  block(AUDIT_ARCH_X86_64, [
-    { code: JUMP_GREATER_EQUAL, ifTrue: 0, ifFalse: 1, k: X32_SYSCALL_BIT },
-    refuse,
-  ]);
-  block(AUDIT_ARCH_I386, []);
-  program.push(refuse);
+  }
+  program.push(REFUSE);
+  if (program.length > INSTRUCTIONS_MAX) {
+    throw new RangeError(
+      `a filter of ${program.length} instructions (${INSTRUCTIONS_MAX} at most)`,
+    );
+  }
   const octets = new Uint8Array(program.length * 8);
   const view = new DataView(octets.buffer);
   program.forEach(({ code, ifTrue, ifFalse, k }, i) => {
@@ -135,6 +216,12 @@ const REFUSED = [
   "fspick",
   "mount_setattr",
 ] as const;
+
+/** Is that a call of the new mount interface, which a view answers with ENOSYS? */
+export function isRefusedInViews(arch: number, number: number): boolean {
+  const table = arch === AUDIT_ARCH_X86_64 ? SYS_X86_64 : SYS_I386;
+  return REFUSED.some((name) => table[name] === number);
+}
 
 /** Level 0 of the trap levels: the mount family and the names of the machine. */
 export function levelZeroRules(): FilterRule[] {

@@ -1,3 +1,6 @@
 export * from "./filter.ts";
 export * from "./mount-options.ts";
+export * from "./syscall-arguments.ts";
 export * from "./syscall-numbers.ts";
+export * from "./syscalls.ts";
+export * from "./traps.ts";

@@ -1,5 +1,5 @@
 /**
- * Numbers of the system calls that the engine makes or traps.
+ * Numbers of the system calls that the engine itself makes or answers; syscall-tables.ts has all.
  * Sources: arch/x86/entry/syscalls/syscall_64.tbl and syscall_32.tbl of Linux.
  */
 
@@ -57,6 +57,7 @@ export const SYS_I386 = {
 /** AUDIT_ARCH_* of linux/audit.h: how a seccomp filter tells the calling conventions apart. */
 export const AUDIT_ARCH_X86_64 = 0xc000003e;
 export const AUDIT_ARCH_I386 = 0x40000003;
+export const AUDIT_ARCH_AARCH64 = 0xc00000b7;
 
 /** x32 calls carry this bit in the number (arch/x86/include/uapi/asm/unistd.h). */
 export const X32_SYSCALL_BIT = 0x40000000;
