@@ -67,7 +67,7 @@ export type SwitchChange =
   | { readonly kind: "hub"; readonly isHub: boolean }
   | { readonly kind: "flushPort"; readonly port: number }
   | { readonly kind: "flushVlan"; readonly vlan: number }
-  /** All there are; whoever carries the frames makes the copies. */
+  /** All there are. */
   | { readonly kind: "mirrors"; readonly mirrors: readonly Mirror[] }
   /** A new, empty table. */
   | { readonly kind: "tableSize"; readonly entriesMax: number }
@@ -93,8 +93,6 @@ export class Switch {
   readonly fstp: Fstp | undefined;
   /** Who sends for the switch; set by the owner before cables are plugged in. */
   outlet: SwitchOutlet = { send: () => undefined };
-  /** Frames to be copied, by whoever carries them. */
-  mirrors: readonly Mirror[] = [];
   /** Ports with a cable. */
   readonly #plugged = new Set<number>();
   /** BPDUs are taken out of the path. */
@@ -199,7 +197,7 @@ export class Switch {
         this.#table.forgetVlan(change.vlan);
         break;
       case "mirrors":
-        this.mirrors = change.mirrors;
+        // Nothing is decided by them: whoever carries the frames makes the copies.
         break;
       case "tableSize":
         this.#resizeTable(change.entriesMax);

@@ -5,7 +5,15 @@ import { once } from "node:events";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { eventually, missingProgram, type Outcome, temporaryDirectory, V2, v2 } from "./v2.ts";
+import {
+  eventually,
+  missingProgram,
+  type Outcome,
+  supervisorOf,
+  temporaryDirectory,
+  V2,
+  v2,
+} from "./v2.ts";
 
 interface TraceLine {
   readonly pid: number;
@@ -311,14 +319,7 @@ test("a tracer that is killed leaves traced calls failing, and no program waitin
   child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
     output += chunk;
   });
-  let pid: number | undefined;
-  for (let i = 0; i < 50 && pid === undefined; i++) {
-    const views = JSON.parse((await v2(["view", "list", "--json"])).stdout) as {
-      name: string;
-      supervisorPid: number;
-    }[];
-    pid = views.find((view) => view.name === name)?.supervisorPid;
-  }
+  const pid = await supervisorOf(name);
   assert.ok(pid !== undefined);
   process.kill(pid, "SIGKILL");
   assert.deepEqual(await once(child, "close"), [0, null]);

@@ -62,6 +62,19 @@ export function inView(
   return v2(["view", ...options, "--", "sh", "-c", script], settings);
 }
 
+/** Process number of the supervisor of a view that is being started; undefined: none came. */
+export async function supervisorOf(name: string): Promise<number | undefined> {
+  for (let i = 0; i < 50; i++) {
+    const views = JSON.parse((await v2(["view", "list", "--json"])).stdout) as {
+      name: string;
+      supervisorPid: number;
+    }[];
+    const view = views.find((listed) => listed.name === name);
+    if (view !== undefined) return view.supervisorPid;
+  }
+  return undefined;
+}
+
 /** A directory of the test's own, removed by `using`. */
 export function temporaryDirectory(): Disposable & { readonly path: string } {
   const path = mkdtempSync(join(tmpdir(), "v2-test-"));

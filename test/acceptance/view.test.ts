@@ -18,6 +18,7 @@ import {
   inView,
   missingProgram,
   runProgram,
+  supervisorOf,
   temporaryDirectory,
   V2,
   v2,
@@ -367,14 +368,7 @@ test("a view whose supervisor was killed goes on; its mounts fail cleanly", asyn
   child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
     output += chunk;
   });
-  let pid: number | undefined;
-  for (let i = 0; i < 50 && pid === undefined; i++) {
-    const views = JSON.parse((await v2(["view", "list", "--json"])).stdout) as {
-      name: string;
-      supervisorPid: number;
-    }[];
-    pid = views.find((view) => view.name === name)?.supervisorPid;
-  }
+  const pid = await supervisorOf(name);
   assert.ok(pid !== undefined);
   process.kill(pid, "SIGKILL");
   assert.ok(
