@@ -4,7 +4,7 @@
  * by its bell. Used by `v2 plug` and by the engine that gives a view its network.
  */
 import { FramePool } from "../base/index.ts";
-import { type Bell, Epoll, READY } from "../sys/index.ts";
+import { adviseHugePages, type Bell, Epoll, READY } from "../sys/index.ts";
 import { BATCH_FRAMES, type CableEnd, END_CLOSED } from "./end.ts";
 import { Segmenter, SegmentingEnd } from "./segmenting-end.ts";
 
@@ -69,6 +69,7 @@ export class Pump {
   constructor(left: CableEnd, right: CableEnd, bell: Bell, onWake: () => void) {
     this.#bell = bell;
     this.#onWake = onWake;
+    adviseHugePages(this.#pool.octets);
     const segmenter = new Segmenter(this.#pool, 0);
     const target = (to: CableEnd, from: CableEnd): CableEnd =>
       from.offload === true && to.offload !== true ? new SegmentingEnd(to, segmenter) : to;

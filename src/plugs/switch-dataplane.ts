@@ -9,7 +9,7 @@
  * allocated per frame.
  */
 import { FramePool } from "../base/index.ts";
-import { Epoll, READY } from "../sys/index.ts";
+import { adviseHugePages, Epoll, READY } from "../sys/index.ts";
 import {
   copyTagged,
   DROP,
@@ -42,6 +42,8 @@ import { showFrames, SwitchTaps } from "./switch-taps.ts";
 const POOL_FRAMES_BASE = 1024;
 const POOL_FRAMES_PER_PORT = 96;
 const POOL_FRAMES_MAX = 8192;
+/** Slots are used first to last: these are in use all the time, and lie on large pages. */
+const HOT_OCTETS = 1 << 24;
 /** Kept free for reading, whatever the queues hold. */
 const RESERVED_FRAMES = 2 * BATCH_FRAMES;
 /** How often expired stations are swept out; look-ups ignore them in between. */
@@ -87,6 +89,7 @@ export class SwitchDataplane {
     this.pool = new FramePool(
       Math.min(POOL_FRAMES_MAX, POOL_FRAMES_BASE + POOL_FRAMES_PER_PORT * options.switch.ports),
     );
+    adviseHugePages(this.pool.octets, HOT_OCTETS);
     this.batches = new DatagramBatches(this.pool);
     this.#segmenter = new Segmenter(this.pool, RESERVED_FRAMES);
     this.#ports = Array.from({ length: PORTS_MAX + 1 }, () => []);

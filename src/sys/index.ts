@@ -7,6 +7,7 @@ export * from "./ethtool.ts";
 export * from "./fifo.ts";
 export * from "./guest-memory.ts";
 export * from "./host-settings.ts";
+export * from "./huge-pages.ts";
 export * from "./inherited.ts";
 export * from "./launch-program.ts";
 export * from "./libc.ts";
