@@ -1,6 +1,6 @@
 /** `v2 view exec NAME -- CMD…`: enters a running view by name. */
 import { V2Error, EXIT } from "../base/index.ts";
-import { becomeGuest, findView, listViews, sessionSocketPath } from "../engine/index.ts";
+import { becomeGuest, findView, listViews, sessionOfOwnView, sessionSocketPath } from "../engine/index.ts";
 import { connectSession, inheritedDescriptors } from "../sys/index.ts";
 import type { Invocation } from "./command.ts";
 
@@ -24,7 +24,8 @@ export async function run(invocation: Invocation): Promise<number> {
       exitCode: EXIT.notFound,
     });
   }
-  const session = connectSession(sessionSocketPath(name));
+  const inside = sessionOfOwnView();
+  const session = inside ?? connectSession(sessionSocketPath(name));
   const command = argv.length > 0 ? argv : [process.env["SHELL"] ?? "/bin/sh"];
-  becomeGuest(session, { view: { pid: view.pid } }, command, inherited);
+  becomeGuest(session, { view: { pid: view.pid } }, command, inherited, undefined, inside !== undefined);
 }

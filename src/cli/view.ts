@@ -6,9 +6,11 @@ import {
   claimViewName,
   newView,
   parseViewNet,
+  sessionOfOwnView,
   startSupervisor,
   TRACED_BY_DEFAULT,
   type TraceOptions,
+  viewInside,
 } from "../engine/index.ts";
 import { inheritedDescriptors } from "../sys/index.ts";
 import { CLASS_GROUPS, isTrapName, parseMountSpec, SYSCALL_CLASSES } from "../viewos/index.ts";
@@ -58,6 +60,14 @@ function openTraceFile(file: string): number {
   }
 }
 
+/** Only the filter of the outermost view can send calls to a supervisor. */
+function noTraceInside(): V2Error {
+  return new V2Error("TRACE_INSIDE", "a view inside a view cannot begin a trace", {
+    remedy: "trace the outermost view: v2 view --trace -- CMD shows the calls of all views in it",
+    exitCode: EXIT.unavailable,
+  });
+}
+
 /** Never returns on success: this process becomes the command. */
 export async function run(invocation: Invocation): Promise<number> {
   const inherited = inheritedDescriptors();
@@ -68,15 +78,24 @@ export async function run(invocation: Invocation): Promise<number> {
   const trace = parseTrace(options);
   const words = [...invocation.words, ...invocation.rest];
   const argv = words.length > 0 ? words : [process.env["SHELL"] ?? "/bin/sh"];
+  const session = sessionOfOwnView();
+  if (session !== undefined) {
+    if (trace !== undefined) throw noTraceInside();
+    const facts = { ...(name === undefined ? {} : { name }), net };
+    const root = options["root"] === true;
+    const destination = viewInside({ facts, root, hostName: name, mounts });
+    return becomeGuest(session, destination, argv, inherited);
+  }
   if (name !== undefined) claimViewName(name);
   const file = trace?.file === undefined ? undefined : openTraceFile(trace.file);
-  const { pid, session } = startSupervisor({
+  const supervisor = startSupervisor({
     root: options["root"] === true,
     orphan: true,
     config: { name, net, ...(trace === undefined ? {} : { trace: trace.options }) },
     ...(trace === undefined ? {} : { traceTo: file ?? STANDARD_ERROR }),
   });
   if (file !== undefined) closeSync(file);
-  const view = newView({ supervisorPid: pid, hostName: name, mounts, network: net.length > 0 });
-  becomeGuest(session, view, argv, inherited, trace?.options);
+  const network = net.length > 0;
+  const view = newView({ supervisorPid: supervisor.pid, hostName: name, mounts, network });
+  becomeGuest(supervisor.session, view, argv, inherited, trace?.options);
 }

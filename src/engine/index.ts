@@ -10,7 +10,14 @@ export {
   tidyRunDirectory,
 } from "./run-directory.ts";
 export { TRACED_BY_DEFAULT, type TraceOptions } from "./tracer.ts";
-export { becomeGuest, type Destination, newView, startSupervisor } from "./start.ts";
+export {
+  becomeGuest,
+  type Destination,
+  newView,
+  sessionOfOwnView,
+  startSupervisor,
+  viewInside,
+} from "./start.ts";
 export {
   type RunOptions,
   type RunResult,

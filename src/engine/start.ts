@@ -11,6 +11,7 @@ import {
   closeDescriptor,
   execInPlace,
   executableInMemory,
+  privateCall,
   receiveMessage,
   sendMessage,
   sessionPair,
@@ -18,12 +19,13 @@ import {
   viewRefusal,
   waitForChild,
 } from "../sys/index.ts";
-import type { MountSpec } from "../viewos/index.ts";
+import { type MountSpec, VUSESSION } from "../viewos/index.ts";
 import {
   type Command,
   type GuestPlan,
   guestProgram,
   identityMaps,
+  type NestedViewFacts,
   supervisorProgram,
 } from "./launch.ts";
 import { MESSAGE, MESSAGE_HEADER_OCTETS } from "./launch-steps.ts";
@@ -189,6 +191,25 @@ function parentOpenFiles(): readonly [bigint, bigint] | undefined {
 /** Which view the guest goes to. */
 export type Destination = GuestPlan["enter"];
 
+/**
+ * A session with the supervisor of the view that this process is in; undefined outside of views.
+ */
+export function sessionOfOwnView(): number | undefined {
+  return privateCall(VUSESSION);
+}
+
+/** A destination that is made now, inside the view that this process is in. */
+export function viewInside(options: {
+  readonly facts: NestedViewFacts;
+  readonly root: boolean;
+  readonly hostName: string | undefined;
+  readonly mounts: readonly MountSpec[];
+}): Destination {
+  const { facts, root, hostName, mounts } = options;
+  const network = (facts.net ?? []).length > 0;
+  return { nest: { facts, maps: identityMaps(root), hostName, mounts, network } };
+}
+
 /** A destination that is made now, under a supervisor. */
 export function newView(options: {
   readonly supervisorPid: number;
@@ -204,6 +225,7 @@ export function newView(options: {
  * @param session leads to the view's supervisor
  * @param inherited descriptors above standard error that the command gets too
  * @param trace as the supervisor was told
+ * @param isInside this process is in a view already: its calls are trapped as they are
  */
 export function becomeGuest(
   session: number,
@@ -211,13 +233,14 @@ export function becomeGuest(
   argv: readonly string[],
   inherited: readonly number[],
   trace?: TraceOptions,
+  isInside = "nest" in enter,
 ): never {
   const image = guestProgram({
     session,
     enter,
     directory: process.cwd(),
     openFiles: parentOpenFiles(),
-    traps: trace === undefined ? [] : [{ calls: trace.calls }],
+    traps: isInside ? undefined : trace === undefined ? [] : [{ calls: trace.calls }],
     command: commandFor(argv, process.env),
   });
   // Node marks what it has inherited close-on-exec.

@@ -14,10 +14,11 @@ import {
   sendMessage,
   sessionPair,
 } from "../sys/index.ts";
-import type { NotifyWorkerData, NotifyWorkerEvent } from "./notify-worker.ts";
+import type { NotifyWorkerData, NotifyWorkerEvent, WorkerCommand } from "./notify-worker.ts";
 import { removeLeftovers } from "./leftovers.ts";
-import { forgetView, registerView, sessionSocketPath } from "./run-directory.ts";
+import { forgetView, sessionSocketPath } from "./run-directory.ts";
 import { SPAWNED_SESSION, SPAWNED_TRACE, type SupervisorConfig } from "./start.ts";
+import { ViewBook } from "./view-book.ts";
 import { killViewProcesses } from "./view-processes.ts";
 
 /** One line of JSON to the lifeline's other end. */
@@ -28,19 +29,19 @@ export type SupervisorReport =
 class Supervisor {
   readonly #config: SupervisorConfig;
   readonly #lifeline: Socket | undefined;
-  readonly #stop: number;
+  readonly #commands: number;
   readonly #worker: Worker;
-  #entered = false;
+  readonly #book = new ViewBook((command) => this.#tell(command));
 
   constructor(config: SupervisorConfig) {
     this.#config = config;
-    const [stop, theirs] = sessionPair();
-    this.#stop = stop;
+    const [commands, theirs] = sessionPair();
+    this.#commands = commands;
     const data: NotifyWorkerData = {
       session: SPAWNED_SESSION,
       listening:
         config.name === undefined ? undefined : listenSessions(sessionSocketPath(config.name)),
-      stop: theirs,
+      commands: theirs,
       trace:
         config.trace === undefined
           ? undefined
@@ -86,21 +87,30 @@ class Supervisor {
         await this.#plugCables(event);
         break;
       case "entered":
-        if (!this.#entered) this.#register(event.pid);
+        this.#enter(event);
+        break;
+      case "nested":
+        this.#book.admit(event);
+        break;
+      case "born":
+        this.#book.born(event.ground);
+        break;
+      case "ended":
+        this.#book.ended(event.ground);
         break;
       case "empty":
         this.#end(0);
     }
   }
 
-  #register(pid: number): void {
-    this.#entered = true;
-    const { name } = this.#config;
-    if (name !== undefined) {
-      const userNamespace = String(namespaceId("self", "user"));
-      registerView({ name, pid, supervisorPid: process.pid, userNamespace });
-    }
+  #enter({ ground, pid }: Extract<NotifyWorkerEvent, { kind: "entered" }>): void {
+    if (this.#book.has(ground)) return;
+    this.#book.addOutermost(ground, pid, namespaceId("self", "user")!, this.#config.name);
     this.#report({ kind: "ready", pid });
+  }
+
+  #tell(command: WorkerCommand): void {
+    sendMessage(this.#commands, new TextEncoder().encode(JSON.stringify(command)));
   }
 
   /**
@@ -110,7 +120,11 @@ class Supervisor {
     let answer = Uint8Array.of(1);
     try {
       const { plugCables } = await import("./cables.ts");
-      await plugCables(event.pid, this.#config.net);
+      const cables = await plugCables(
+        event.pid,
+        this.#book.netOf(event.session) ?? this.#config.net,
+      );
+      this.#book.keepCables(event.session, cables);
     } catch (error) {
       answer = new Uint8Array(0);
       const message = (error as Error).message;
@@ -135,8 +149,9 @@ class Supervisor {
 
   #end(code: number, error?: Error): never {
     if (error !== undefined) process.stderr.write(`${error.stack ?? error.message}\n`);
+    this.#book.closeAll();
     if (this.#config.name !== undefined) forgetView(this.#config.name);
-    closeDescriptor(this.#stop);
+    closeDescriptor(this.#commands);
     process.exit(code);
   }
 }

@@ -102,7 +102,7 @@ export class Tracer {
     if (this.#options.json) {
       const values = argumentValues(call.arguments, request, captured);
       const result =
-        answer.kind === "continue"
+        answer.kind !== "done"
           ? {}
           : { error: answer.errno === 0 ? null : errnoName(answer.errno) };
       const machine = compatible ? "i386" : "x86_64";
@@ -116,7 +116,7 @@ export class Tracer {
 }
 
 function resultText(answer: Answer): string {
-  if (answer.kind === "continue") return "";
+  if (answer.kind !== "done") return "";
   if (answer.errno === 0) return " = 0";
   return ` = -1 ${errnoName(answer.errno)} (${errnoText(answer.errno)})`;
 }

@@ -30,6 +30,7 @@ import {
   SYS_X86_64,
   withFuseDescriptor,
 } from "../viewos/index.ts";
+import type { Grounds } from "./grounds.ts";
 
 const PATH_OCTETS_MAX = 4096;
 const DATA_OCTETS_MAX = 4096;
@@ -39,6 +40,8 @@ const MS_MAGIC = 0xc0ed0000;
 /** What a trapped call comes to. */
 export type Answer =
   | { readonly kind: "done"; readonly errno: number }
+  /** Injected into the caller, then closed on our side. */
+  | { readonly kind: "descriptor"; readonly descriptor: number; readonly closeOnExec: boolean }
   | { readonly kind: "continue" };
 
 /** Reads a caller's string arguments; the first failure ends the call with its errno. */
@@ -71,28 +74,25 @@ class GuestError extends Error {
   }
 }
 
-/** Identities of the view's namespaces (inode numbers of /proc/PID/ns/…). */
-export interface ViewNamespaces {
-  readonly mnt: bigint;
-  readonly uts: bigint;
-}
-
 /** Tells a caller what its call came to. */
 export function reply(request: NotifyListener, answer: Answer): void {
   if (answer.kind === "continue") request.continue();
-  else if (answer.errno === 0) request.succeed();
+  else if (answer.kind === "descriptor") {
+    if (!request.giveDescriptor(answer.descriptor, answer.closeOnExec)) request.fail(ERRNO.EMFILE);
+    closeDescriptor(answer.descriptor);
+  } else if (answer.errno === 0) request.succeed();
   else request.fail(answer.errno);
 }
 
 /** The calls that a view answers itself. */
 export class TrappedCalls {
   readonly #standpoint: Standpoint;
-  readonly #namespaces: ViewNamespaces;
+  readonly #grounds: Grounds;
   readonly #strings = new GuestStrings();
 
-  constructor(standpoint: Standpoint, namespaces: ViewNamespaces) {
+  constructor(standpoint: Standpoint, grounds: Grounds) {
     this.#standpoint = standpoint;
-    this.#namespaces = namespaces;
+    this.#grounds = grounds;
   }
 
   /** Performs one request, or leaves it to the kernel; the caller still waits. */
@@ -134,12 +134,14 @@ export class TrappedCalls {
    * A caller that made namespaces of its own inside the view (bwrap, unshare, a browser's sandbox)
    * has its own rights there: the kernel answers it.
    */
-  #inView(request: NotifyListener, kind: keyof ViewNamespaces, action: () => number): Answer {
+  #inView(request: NotifyListener, kind: "mnt" | "uts", action: () => number): Answer {
     const fd = this.#standpoint.openProc(`${request.pid}/ns/${kind}`);
     if (fd === -1) return { kind: "done", errno: ERRNO.ESRCH };
     const inode = fstatSync(fd, { bigint: true }).ino;
     closeSync(fd);
-    if (inode !== this.#namespaces[kind]) return { kind: "continue" };
+    const ground = this.#grounds.find(kind, inode);
+    if (ground === undefined) return { kind: "continue" };
+    this.#grounds.stand(ground);
     return { kind: "done", errno: action() };
   }
 

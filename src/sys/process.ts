@@ -83,3 +83,12 @@ export function pidfdOpen(pid: number): number {
 export function pidfdGetDescriptor(pidfd: number, fd: number): number {
   return pidfdGetfdCall(pidfd, fd, 0);
 }
+
+/**
+ * Makes a system call without arguments that only a supervisor could answer.
+ * @returns its result; undefined when it failed, as it does where no supervisor listens.
+ */
+export function privateCall(number: number): number | undefined {
+  const result = declareSyscall<() => number>(number, [])();
+  return result === -1 ? undefined : result;
+}

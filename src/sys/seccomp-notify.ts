@@ -12,7 +12,13 @@ const ioctlCall = declare<(fd: number, request: number, argument: Uint8Array) =>
 const NOTIF_RECV = 0xc0502100;
 const NOTIF_SEND = 0xc0182101;
 const NOTIF_ID_VALID = 0x40082102;
+const NOTIF_ADDFD = 0x40182103;
 const FLAG_CONTINUE = 1;
+const ADDFD_FLAG_SETFD = 1;
+const ADDFD_FLAG_SEND = 2;
+const O_CLOEXEC = 0o2000000;
+/** struct seccomp_notif_addfd: id u64, flags u32, source u32, target u32, flags of the new one. */
+const ADDFD_OCTETS = 24;
 
 /**
  * struct seccomp_notif: id u64, pid u32, flags u32, data { nr i32, arch u32, ip u64, args u64[6] }.
@@ -92,6 +98,35 @@ export class NotifyListener {
   /** The call fails with an errno. */
   fail(errnoValue: number): void {
     this.#send(0n, -errnoValue, 0);
+  }
+
+  /**
+   * The call returns a copy of one of our descriptors.
+   * @returns false when it cannot be given; the caller still waits.
+   */
+  giveDescriptor(descriptor: number, closeOnExec: boolean): boolean {
+    const flags = closeOnExec ? O_CLOEXEC : 0;
+    return this.#addDescriptor(descriptor, 0, ADDFD_FLAG_SEND, flags) !== -1;
+  }
+
+  /**
+   * Puts a copy of one of our descriptors in the place of one of the caller's, who still waits.
+   * @returns false when it cannot be done.
+   */
+  replaceDescriptor(descriptor: number, theirs: number, closeOnExec: boolean): boolean {
+    const flags = closeOnExec ? O_CLOEXEC : 0;
+    return this.#addDescriptor(descriptor, theirs, ADDFD_FLAG_SETFD, flags) !== -1;
+  }
+
+  #addDescriptor(source: number, target: number, flags: number, targetFlags: number): number {
+    const octets = new Uint8Array(ADDFD_OCTETS);
+    octets.set(this.#request.subarray(REQUEST.id, REQUEST.id + 8));
+    const view = new DataView(octets.buffer);
+    view.setUint32(8, flags, true);
+    view.setUint32(12, source, true);
+    view.setUint32(16, target, true);
+    view.setUint32(20, targetFlags, true);
+    return ioctlCall(this.descriptor, NOTIF_ADDFD, octets);
   }
 
   #send(value: bigint, error: number, flags: number): void {

@@ -11,6 +11,7 @@ import {
   AUDIT_ARCH_X86_64,
   SYS_I386,
   SYS_X86_64,
+  VUSESSION,
   X32_SYSCALL_BIT,
 } from "./syscall-numbers.ts";
 
@@ -233,6 +234,9 @@ export function levelZeroRules(): FilterRule[] {
     rules.push({ arch: AUDIT_ARCH_I386, number: SYS_I386[name], action: notify });
   }
   rules.push({ arch: AUDIT_ARCH_I386, number: SYS_I386.umount, action: notify });
+  for (const arch of [AUDIT_ARCH_X86_64, AUDIT_ARCH_I386]) {
+    rules.push({ arch, number: VUSESSION, action: notify });
+  }
   for (const name of REFUSED) {
     rules.push({ arch: AUDIT_ARCH_X86_64, number: SYS_X86_64[name], action: refuse });
     rules.push({ arch: AUDIT_ARCH_I386, number: SYS_I386[name], action: refuse });
