@@ -191,6 +191,8 @@ export interface GuestPlan {
   readonly traps: readonly Trap[] | undefined;
   /** Undefined: a holder, which only keeps the view alive. */
   readonly command: Command | undefined;
+  /** A holder says there, with one octet, that the view is complete, and ends with its peer. */
+  readonly lifeline?: number;
 }
 
 /** The executable that becomes a process of a view. */
@@ -203,8 +205,11 @@ export function guestProgram(plan: GuestPlan): Uint8Array {
   launcher.attempt(SYS.chdir, [launcher.program.string(plan.directory)]);
   restoreAfterNode(launcher, plan);
   if (plan.traps !== undefined) installFilter(launcher, plan.session, plan.traps);
-  if ("nest" in plan.enter) launcher.send(MESSAGE.born, undefined);
-  if (plan.command === undefined) hold(launcher, plan.session);
+  if ("nest" in plan.enter) {
+    launcher.send(MESSAGE.born, undefined);
+    launcher.awaitAnswer("the view");
+  }
+  if (plan.command === undefined) hold(launcher, plan.session, plan.lifeline);
   else {
     const { program } = launcher;
     launcher.execute(
@@ -398,8 +403,15 @@ function installFilter(launcher: Launcher, session: number, traps: readonly Trap
   before519.stores.push(...install.stores);
 }
 
-function hold(launcher: Launcher, session: number): void {
+function hold(launcher: Launcher, session: number, lifeline: number | undefined): void {
   launcher.attempt(SYS.close, [session]);
+  if (lifeline !== undefined) {
+    const octet = launcher.program.bytes(Uint8Array.of(1));
+    launcher.attempt(SYS.write, [lifeline, octet, 1]);
+    launcher.attempt(SYS.read, [lifeline, octet, 1]);
+    launcher.attempt(SYS.exit_group, [0]);
+    return;
+  }
   const wait = launcher.attempt(SYS.pause, []);
   wait.next = wait;
   wait.onFailure = wait;

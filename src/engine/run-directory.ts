@@ -168,7 +168,10 @@ export function findView(name: string): RegisteredView | undefined {
   try {
     const text = readFileSync(join(viewDirectory(name), "view.json"), "utf8");
     const view = JSON.parse(text) as RegisteredView;
-    return String(namespaceId(view.pid, "user")) === view.userNamespace ? view : undefined;
+    // A dead process that nobody has waited for keeps its user namespace only.
+    const isAlive = namespaceId(view.pid, "mnt") !== undefined;
+    const isSame = String(namespaceId(view.pid, "user")) === view.userNamespace;
+    return isAlive && isSame ? view : undefined;
   } catch {
     return undefined;
   }

@@ -250,6 +250,8 @@ export function becomeGuest(
 
 /**
  * Starts a process in a view as a child of ours; without `argv` a holder that keeps the view alive.
+ * The holder of a view inside ours has a stream at `stdio[4]`: see `GuestPlan.lifeline`.
+ * @param isInside this process is in a view already
  */
 export function spawnGuest(
   session: number,
@@ -260,13 +262,16 @@ export function spawnGuest(
     readonly env?: NodeJS.ProcessEnv;
     readonly cwd?: string;
   },
+  isInside = "nest" in enter,
 ): ChildProcess {
+  const isBound = argv === undefined && "nest" in enter;
   const image = guestProgram({
     session: SPAWNED_SESSION,
     enter,
     directory: options.cwd ?? process.cwd(),
     openFiles: parentOpenFiles(),
-    traps: [],
+    traps: isInside ? undefined : [],
+    ...(isBound ? { lifeline: SPAWNED_LIFELINE } : {}),
     command: argv === undefined ? undefined : commandFor(argv, options.env ?? process.env),
   });
   const three = Array.isArray(options.stdio)
@@ -276,7 +281,7 @@ export function spawnGuest(
   try {
     return spawn(`/proc/self/fd/${executable}`, [], {
       argv0: argv?.[0] ?? "v2 holder",
-      stdio: [...three, session] as StdioOptions,
+      stdio: [...three, session, ...(isBound ? ["pipe"] : [])] as StdioOptions,
       detached: argv === undefined,
     });
   } finally {

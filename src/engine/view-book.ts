@@ -131,9 +131,10 @@ export class ViewBook {
   /** The launcher of a view inside a view is done. */
   born(ground: GroundId): void {
     const entry = this.#entries.get(ground);
-    if (entry === undefined) return;
+    if (entry?.session === undefined || entry.isBorn) return;
     entry.isBorn = true;
     this.#register(entry);
+    sendMessage(entry.session, Uint8Array.of(1));
   }
 
   /** The watched process of a view has ended: the view stands by another, or is over. */
