@@ -84,7 +84,7 @@ export async function run(invocation: Invocation): Promise<number> {
     const facts = { ...(name === undefined ? {} : { name }), net };
     const root = options["root"] === true;
     const destination = viewInside({ facts, root, hostName: name, mounts });
-    return becomeGuest(session, destination, argv, inherited);
+    becomeGuest(session, destination, argv, inherited);
   }
   if (name !== undefined) claimViewName(name);
   const file = trace?.file === undefined ? undefined : openTraceFile(trace.file);

@@ -1,7 +1,8 @@
 /**
- * The grounds of views: the namespaces in which the calls of a view are performed. One thread serves
- * all views of its listeners and stands on the ground of the one whose call it performs. A ground is
- * named by the inode of its mount namespace, which every process of the view shows in /proc.
+ * The grounds of views: the namespaces in which the calls of a view are performed. One thread
+ * serves all views of its listeners and stands on the ground of the one whose call it performs. A
+ * ground is named by the inode of its mount namespace, which every process of the view shows in
+ * /proc.
  */
 import { fstatSync } from "node:fs";
 import { CLONE, closeDescriptor, setns } from "../sys/index.ts";

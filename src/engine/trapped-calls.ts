@@ -30,6 +30,7 @@ import {
   SYS_X86_64,
   withFuseDescriptor,
 } from "../viewos/index.ts";
+import { isInOtherUserNamespace, mountWithOwnFuse } from "./fuse-descriptor.ts";
 import type { Grounds } from "./grounds.ts";
 
 const PATH_OCTETS_MAX = 4096;
@@ -157,7 +158,7 @@ export class TrappedCalls {
     if (target === null) return ERRNO.EFAULT;
     if (!request.isValid()) return ERRNO.ESRCH;
     if (type !== null && data !== null && isFuseType(text(type))) {
-      return this.#mountFuse(pid, source, target, type, flags, text(data));
+      return this.#mountFuse(request, source, target, type, flags, text(data));
     }
     return this.#at(pid, () => performMount(source, target, type, flags, data));
   }
@@ -166,13 +167,14 @@ export class TrappedCalls {
    * The FUSE descriptor in the mount data is one of the caller's: a copy of it goes to the kernel.
    */
   #mountFuse(
-    pid: number,
+    request: NotifyListener,
     source: Uint8Array | null,
     target: Uint8Array,
     type: Uint8Array,
     flags: number,
     data: string,
   ): number {
+    const { pid } = request;
     const theirs = fuseDescriptor(data);
     if (theirs === undefined) return ERRNO.EINVAL;
     const pidfd = pidfdOpen(this.#threadGroup(pid));
@@ -181,9 +183,14 @@ export class TrappedCalls {
     const failure = errno();
     closeDescriptor(pidfd);
     if (ours === -1) return failure;
+    const mountWith = (translated: string): number => {
+      const octets = new TextEncoder().encode(translated);
+      return this.#at(pid, () => mount(source, target, type, flags, octets));
+    };
     try {
-      const translated = new TextEncoder().encode(withFuseDescriptor(data, ours));
-      return this.#at(pid, () => mount(source, target, type, flags, translated));
+      return isInOtherUserNamespace(this.#standpoint, pid)
+        ? mountWithOwnFuse(this.#standpoint, request, ours, theirs, data, mountWith)
+        : mountWith(withFuseDescriptor(data, ours));
     } finally {
       closeDescriptor(ours);
     }

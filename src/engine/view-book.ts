@@ -63,8 +63,15 @@ export class ViewBook {
   addOutermost(ground: GroundId, pid: number, userNamespace: bigint, name?: string): void {
     const node = this.#tree.open(undefined, name);
     const entry = {
-      ...{ node, ground, userNamespace, pid, isBound: false, isBorn: true },
-      ...{ session: undefined, net: [], unplug: undefined },
+      node,
+      ground,
+      userNamespace,
+      isBound: false,
+      session: undefined,
+      net: [],
+      unplug: undefined,
+      pid,
+      isBorn: true,
     };
     this.#entries.set(ground, entry);
     this.#register(entry);
@@ -103,8 +110,15 @@ export class ViewBook {
     if (name !== undefined) claimViewName(name);
     const node = this.#tree.open(parent.node.id, name);
     const entry = {
-      ...{ node, ground, userNamespace, pid, isBound: bound, isBorn: false },
-      ...{ session, net, unplug: undefined },
+      node,
+      ground,
+      userNamespace,
+      isBound: bound,
+      session,
+      net,
+      unplug: undefined,
+      pid,
+      isBorn: false,
     };
     this.#entries.set(ground, entry);
     if (name !== undefined) {

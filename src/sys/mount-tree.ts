@@ -1,6 +1,6 @@
 /**
- * A whole tree of mounts copied from one mount namespace and made the root of another: open_tree(2),
- * move_mount(2), pivot_root(2).
+ * A whole tree of mounts copied from one mount namespace and made the root of another:
+ * open_tree(2), move_mount(2), pivot_root(2).
  */
 import { check, declare, declareSyscall } from "./libc.ts";
 

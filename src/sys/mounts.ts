@@ -130,9 +130,10 @@ export class Standpoint {
 
   /**
    * What `/proc/PID/…` of the host's process file system says, whatever the view has mounted there.
+   * @param flags of open(2); for reading unless told otherwise
    */
-  openProc(path: string): number {
-    return openatCall(this.#proc, path, O_CLOEXEC);
+  openProc(path: string, flags = 0): number {
+    return openatCall(this.#proc, path, flags | O_CLOEXEC);
   }
 }
 

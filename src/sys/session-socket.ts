@@ -154,7 +154,11 @@ function controlMessages(
     const type = view.getInt32(at + 12, true);
     if (isSocket && type === SCM_RIGHTS) {
       for (let fd = data; fd + 4 <= at + length; fd += 4) descriptors.push(view.getInt32(fd, true));
-    } else if (isSocket && type === SCM_CREDENTIALS && length >= HEADER_OCTETS + CREDENTIALS_OCTETS) {
+    } else if (
+      isSocket &&
+      type === SCM_CREDENTIALS &&
+      length >= HEADER_OCTETS + CREDENTIALS_OCTETS
+    ) {
       pid = view.getInt32(data, true);
     }
     // CMSG_NXTHDR: the next header is 8-octet aligned.

@@ -1,9 +1,9 @@
 /**
- * Views inside views. Everything that is put into a view, a module or a mount, is a *layer* with the
- * moment of its insertion, its epoch. A view sees its own layers and those that its parent saw when
- * the view was made; what the parent does later is no concern of it, and what it does itself never
- * reaches the parent. A module that acts in a view sees only what is older than itself: this is how
- * nesting comes to an end.
+ * Views inside views. Everything that is put into a view, a module or a mount, is a *layer* with
+ * the moment of its insertion, its epoch. A view sees its own layers and those that its parent saw
+ * when the view was made; what the parent does later is no concern of it, and what it does itself
+ * never reaches the parent. A module that acts in a view sees only what is older than itself: this
+ * is how nesting comes to an end.
  *
  * Source: the epochs of View-OS (a tree of time stamps that forks with each nested view).
  */
