@@ -4,6 +4,8 @@ import { EXIT, V2Error } from "../base/index.ts";
 import {
   becomeGuest,
   claimViewName,
+  enterServer,
+  identityMaps,
   newView,
   parseViewNet,
   sessionOfOwnView,
@@ -15,6 +17,7 @@ import {
 import { inheritedDescriptors } from "../sys/index.ts";
 import { CLASS_GROUPS, isTrapName, parseMountSpec, SYSCALL_CLASSES } from "../viewos/index.ts";
 import type { Invocation } from "./command.ts";
+import { isServed } from "./view-request.ts";
 
 const STANDARD_ERROR = 2;
 
@@ -60,6 +63,13 @@ function openTraceFile(file: string): number {
   }
 }
 
+/** Starts the user's server; the first view need not wait until it runs. */
+function startServer(): { readonly pid: number; readonly session: number } {
+  const interpreter = new URL("./view-request.js", import.meta.url).href;
+  const config = { name: undefined, net: [], interpreter };
+  return startSupervisor({ root: false, orphan: true, config });
+}
+
 /** Only the filter of the outermost view can send calls to a supervisor. */
 function noTraceInside(): V2Error {
   return new V2Error("TRACE_INSIDE", "a view inside a view cannot begin a trace", {
@@ -87,6 +97,13 @@ export async function run(invocation: Invocation): Promise<number> {
     becomeGuest(session, destination, argv, inherited);
   }
   if (name !== undefined) claimViewName(name);
+  if (isServed(options)) {
+    const { pid, session: way } = enterServer() ?? startServer();
+    const facts = { net, ...(name === undefined ? {} : { name }) };
+    const maps = identityMaps(options["root"] === true);
+    const view = { supervisorPid: pid, maps, facts, hostName: name, mounts };
+    becomeGuest(way, newView({ ...view, network: net.length > 0 }), argv, inherited);
+  }
   const file = trace?.file === undefined ? undefined : openTraceFile(trace.file);
   const supervisor = startSupervisor({
     root: options["root"] === true,
@@ -96,6 +113,6 @@ export async function run(invocation: Invocation): Promise<number> {
   });
   if (file !== undefined) closeSync(file);
   const network = net.length > 0;
-  const view = newView({ supervisorPid: supervisor.pid, hostName: name, mounts, network });
+  const view = newView({ supervisorPid: supervisor.pid, facts: {}, hostName: name, mounts, network });
   becomeGuest(supervisor.session, view, argv, inherited, trace?.options);
 }

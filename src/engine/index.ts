@@ -9,6 +9,10 @@ export {
   sessionSocketPath,
   tidyRunDirectory,
 } from "./run-directory.ts";
+export type { ViewRequest } from "./launch-answer.ts";
+export { identityMaps } from "./launch.ts";
+export { nativeLauncher } from "./native-launcher.ts";
+export { enterServer, serverSocketPath } from "./view-server.ts";
 export { TRACED_BY_DEFAULT, type TraceOptions } from "./tracer.ts";
 export {
   becomeGuest,

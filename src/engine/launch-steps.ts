@@ -11,19 +11,24 @@ export const MESSAGE = {
   maps: 0x4d,
   /** "R" pid: the supervisor runs with that process number. */
   running: 0x52,
-  /** "N" pid, with [standard error]: the network namespace exists; waits for its cables. */
+  /** "N" pid and `ViewFacts`, with [standard error]: the network namespace exists; waits for its cables. */
   network: 0x4e,
   /**
-   * "L" pid, with descriptors [listener, mount namespace, UTS namespace]: the filter is in place.
+   * "L" pid and `ViewFacts`, with descriptors [listener, mount namespace, UTS namespace, user
+   * namespace]: the filter is in place.
    */
   listener: 0x4c,
   /**
-   * "V" and `NestedViewFacts`, with descriptors [mount namespace, UTS namespace, user namespace,
+   * "V" and `ViewFacts`, with descriptors [mount namespace, UTS namespace, user namespace,
    * standard error]: the namespaces of a view inside a view exist; waits for its maps.
    */
   nested: 0x56,
   /** "B": the view inside a view is as it was asked for; the command comes next. */
   born: 0x42,
+  /** "H": waits to be let in, an octet. */
+  hello: 0x48,
+  /** "Q": a native launcher asks for the rest of its program; see native-launcher.ts. */
+  request: 0x51,
   /** "F" errno label, with descriptor [standard error]: a step failed; waits for its exit code. */
   failed: 0x46,
   /** "X" errno label, with descriptor [standard error]: the same of the command itself. */
@@ -47,14 +52,23 @@ export const LISTENER_MESSAGE_FLAGS = 0x4880;
 export const MESSAGE_HEADER_OCTETS = 5;
 
 export class Launcher {
-  readonly program = new LaunchProgram();
+  readonly program: LaunchProgram;
   readonly #session: number;
   /** First step made; execution starts there. */
   #entry: Step | undefined;
 
-  /** @param session descriptor of the session socket in the launched process. */
-  constructor(session: number) {
+  /**
+   * @param session descriptor of the session socket in the launched process.
+   * @param program to append to; an executable's unless given.
+   */
+  constructor(session: number, program = new LaunchProgram()) {
     this.#session = session;
+    this.program = program;
+  }
+
+  /** The first step. */
+  get entry(): Step {
+    return this.#entry!;
   }
 
   /** Appends a system call whose failure is reported as `label` and ends the launcher. */

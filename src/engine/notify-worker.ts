@@ -3,7 +3,7 @@
  * namespaces, takes sessions from launchers, and answers trapped calls. It never touches Node's
  * event loop.
  */
-import { writeSync } from "node:fs";
+import { fstatSync, writeSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
 import { ERRNO, errnoText, EXIT } from "../base/index.ts";
 import {
@@ -19,6 +19,7 @@ import {
 } from "../sys/index.ts";
 import { VUSESSION } from "../viewos/index.ts";
 import { type GroundId, Grounds } from "./grounds.ts";
+import type { ViewFacts } from "./launch.ts";
 import { MESSAGE, MESSAGE_HEADER_OCTETS } from "./launch-steps.ts";
 import { type NestedEvent, Nesting } from "./nesting.ts";
 import { type TraceOptions, Tracer } from "./tracer.ts";
@@ -33,6 +34,8 @@ export interface NotifyWorkerData {
   readonly session: number;
   /** Listening socket for further sessions; undefined: the view has no name to be entered by. */
   readonly listening: number | undefined;
+  /** It goes on when there is no view. */
+  readonly isServer: boolean;
   /** `WorkerCommand`s come here; closed: end. */
   readonly commands: number;
   readonly trace: { readonly options: TraceOptions; readonly descriptor: number } | undefined;
@@ -45,9 +48,27 @@ export type NotifyWorkerEvent =
       readonly session: number;
       readonly pid: number;
       readonly standardError: number | undefined;
+      readonly facts: ViewFacts;
     }
   /** A guest with that pid has installed its filter. */
-  | { readonly kind: "entered"; readonly pid: number; readonly ground: GroundId }
+  | {
+      readonly kind: "entered";
+      readonly pid: number;
+      readonly session: number;
+      readonly ground: GroundId;
+      readonly userNamespace: bigint;
+      readonly facts: ViewFacts;
+    }
+  /** A native launcher asks for its program. */
+  | {
+      readonly kind: "request";
+      readonly session: number;
+      readonly isInside: boolean;
+      readonly uid: number;
+      readonly octets: Uint8Array;
+    }
+  /** The last process under the filters of the view on that ground is gone. */
+  | { readonly kind: "left"; readonly ground: GroundId }
   | NestedEvent
   /** The view on that ground, which "nested" announced, is complete. */
   | { readonly kind: "born"; readonly ground: GroundId }
@@ -90,13 +111,16 @@ class NotifyLoop {
     if (data.trace !== undefined) {
       this.#tracer = new Tracer(data.trace.options, data.trace.descriptor);
     }
-    this.#sessions.add(data.session);
+    if (data.session !== undefined) this.#sessions.add(data.session);
     if (data.listening !== undefined) this.#listening.add(data.listening);
   }
 
-  /** Runs until no process of the view is left, or until told to stop. */
+  /**
+   * Runs until no process of a view is left, or until told to stop; a server's only until told.
+   */
   run(): void {
-    while (this.#sessions.size > 0 || this.#listeners.size > 0) {
+    const { isServer } = this.#data;
+    while (isServer || this.#sessions.size > 0 || this.#listeners.size > 0) {
       if (this.#changed) this.#watch();
       this.#watched.wait();
       if (this.#watched.events(0) !== 0 && !this.#obey()) return;
@@ -161,8 +185,10 @@ class NotifyLoop {
     // Only the hang-up is left: the last process under this filter is gone.
     this.#changed = true;
     this.#listeners.delete(listener.descriptor);
+    const ground = this.#outermost.get(listener.descriptor)!;
     this.#outermost.delete(listener.descriptor);
     closeDescriptor(listener.descriptor);
+    if (![...this.#outermost.values()].includes(ground)) this.#post({ kind: "left", ground });
   }
 
   #answer(request: NotifyListener): void {
@@ -195,11 +221,31 @@ class NotifyLoop {
     const pid = message.pid ?? value;
     switch (message.octets[0]) {
       case MESSAGE.network:
-        this.#post({ kind: "network", session, pid, standardError: message.descriptors[0] });
+        this.#post({
+          kind: "network",
+          session,
+          pid,
+          standardError: message.descriptors[0],
+          facts: factsOf(message),
+        });
         break;
       case MESSAGE.listener:
-        this.#enter(message, pid);
+        this.#enter(session, message, pid);
         break;
+      case MESSAGE.hello:
+        sendMessage(session, Uint8Array.of(1));
+        break;
+      case MESSAGE.request: {
+        const { octets, uid = -1 } = message;
+        this.#post({
+          kind: "request",
+          session,
+          isInside: this.#nesting.has(session),
+          uid,
+          octets,
+        });
+        break;
+      }
       case MESSAGE.nested: {
         const event = this.#nesting.admit(session, message);
         if (event === undefined) break;
@@ -222,13 +268,17 @@ class NotifyLoop {
   }
 
   /** A guest is in: keep its listener, and the view's namespaces when they are new. */
-  #enter(message: SessionMessage, pid: number): void {
-    const [listener, mounts, names] = message.descriptors;
+  #enter(session: number, message: SessionMessage, pid: number): void {
+    const [listener, mounts, names, users] = message.descriptors;
     if (listener === undefined || mounts === undefined || names === undefined) return;
+    if (users === undefined) return;
+    const userNamespace = fstatSync(users, { bigint: true }).ino;
+    closeDescriptor(users);
     const ground = this.#grounds.add(mounts, names).mnt;
     this.#listeners.set(listener, new NotifyListener(listener));
     this.#outermost.set(listener, ground);
-    this.#post({ kind: "entered", pid, ground });
+    const facts = factsOf(message);
+    this.#post({ kind: "entered", pid, session, ground, userNamespace, facts });
   }
 
   /** A launcher failed: say why on its standard error and tell it its exit code. */
@@ -253,6 +303,12 @@ class NotifyLoop {
     new DataView(answer.buffer).setInt32(0, code, true);
     sendMessage(session, answer);
   }
+}
+
+/** What a launcher says of its view. */
+function factsOf(message: SessionMessage): ViewFacts {
+  const text = new TextDecoder().decode(message.octets.subarray(MESSAGE_HEADER_OCTETS));
+  return text === "" ? {} : (JSON.parse(text) as ViewFacts);
 }
 
 new NotifyLoop(workerData as NotifyWorkerData).run();

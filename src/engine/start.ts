@@ -21,11 +21,13 @@ import {
 } from "../sys/index.ts";
 import { type MountSpec, VUSESSION } from "../viewos/index.ts";
 import {
+  candidatesOf,
   type Command,
   type GuestPlan,
   guestProgram,
+  type IdentityMaps,
   identityMaps,
-  type NestedViewFacts,
+  type ViewFacts,
   supervisorProgram,
 } from "./launch.ts";
 import { MESSAGE, MESSAGE_HEADER_OCTETS } from "./launch-steps.ts";
@@ -42,6 +44,11 @@ export interface SupervisorConfig {
   readonly lifeline: number | undefined;
   /** Removed when the maker dies without closing the view. */
   readonly leftovers?: Leftovers;
+  /**
+   * The supervisor is to be the user's server, when there is none: a module whose `interpret` reads
+   * the command lines of native launchers.
+   */
+  readonly interpreter?: string;
   /** What of the guests' calls is written to the trace descriptor. */
   readonly trace?: TraceOptions;
 }
@@ -167,11 +174,8 @@ export function environmentStrings(environment: NodeJS.ProcessEnv): string[] {
 /** Where execvp(3) would look for a program, in its order. */
 export function commandFor(argv: readonly string[], environment: NodeJS.ProcessEnv): Command {
   const program = argv[0] ?? "";
-  const path = environment["PATH"] ?? "/bin:/usr/bin";
-  const candidates = program.includes("/")
-    ? [program]
-    : path.split(":").map((directory) => `${directory === "" ? "." : directory}/${program}`);
-  return { candidates, argv, environment: environmentStrings(environment) };
+  const candidates = candidatesOf(program, environment["PATH"]);
+  return { name: program, candidates, argv, environment: environmentStrings(environment) };
 }
 
 /**
@@ -200,7 +204,7 @@ export function sessionOfOwnView(): number | undefined {
 
 /** A destination that is made now, inside the view that this process is in. */
 export function viewInside(options: {
-  readonly facts: NestedViewFacts;
+  readonly facts: ViewFacts;
   readonly root: boolean;
   readonly hostName: string | undefined;
   readonly mounts: readonly MountSpec[];
@@ -213,6 +217,8 @@ export function viewInside(options: {
 /** A destination that is made now, under a supervisor. */
 export function newView(options: {
   readonly supervisorPid: number;
+  readonly facts: ViewFacts;
+  readonly maps?: IdentityMaps;
   readonly hostName: string | undefined;
   readonly mounts: readonly MountSpec[];
   readonly network: boolean;
@@ -239,6 +245,7 @@ export function becomeGuest(
     session,
     enter,
     directory: process.cwd(),
+    isAfterNode: true,
     openFiles: parentOpenFiles(),
     traps: isInside ? undefined : trace === undefined ? [] : [{ calls: trace.calls }],
     command: commandFor(argv, process.env),
@@ -269,6 +276,7 @@ export function spawnGuest(
     session: SPAWNED_SESSION,
     enter,
     directory: options.cwd ?? process.cwd(),
+    isAfterNode: true,
     openFiles: parentOpenFiles(),
     traps: isInside ? undefined : [],
     ...(isBound ? { lifeline: SPAWNED_LIFELINE } : {}),

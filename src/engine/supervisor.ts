@@ -17,8 +17,10 @@ import {
 import type { NotifyWorkerData, NotifyWorkerEvent, WorkerCommand } from "./notify-worker.ts";
 import { removeLeftovers } from "./leftovers.ts";
 import { forgetView, sessionSocketPath } from "./run-directory.ts";
+import type { Interpreter } from "./launch-answer.ts";
 import { SPAWNED_SESSION, SPAWNED_TRACE, type SupervisorConfig } from "./start.ts";
 import { ViewBook } from "./view-book.ts";
+import { idleMs, type ServerPlace, takeServerPlace } from "./view-server.ts";
 import { killViewProcesses } from "./view-processes.ts";
 
 /** One line of JSON to the lifeline's other end. */
@@ -31,16 +33,23 @@ class Supervisor {
   readonly #lifeline: Socket | undefined;
   readonly #commands: number;
   readonly #worker: Worker;
+  /** Undefined: not the user's server, but one view's supervisor. */
+  readonly #place: ServerPlace | undefined;
+  #idle: NodeJS.Timeout | undefined;
   readonly #book = new ViewBook((command) => this.#tell(command));
 
   constructor(config: SupervisorConfig) {
     this.#config = config;
     const [commands, theirs] = sessionPair();
     this.#commands = commands;
+    this.#place = config.interpreter === undefined ? undefined : takeServerPlace();
     const data: NotifyWorkerData = {
       session: SPAWNED_SESSION,
       listening:
-        config.name === undefined ? undefined : listenSessions(sessionSocketPath(config.name)),
+        config.name === undefined
+          ? this.#place?.listening
+          : listenSessions(sessionSocketPath(config.name)),
+      isServer: this.#place !== undefined,
       commands: theirs,
       trace:
         config.trace === undefined
@@ -98,15 +107,45 @@ class Supervisor {
       case "ended":
         this.#book.ended(event.ground);
         break;
+      case "request":
+        await this.#answer(event);
+        break;
+      case "left":
+        if (this.#config.interpreter !== undefined) this.#book.close(event.ground);
+        break;
       case "empty":
         this.#end(0);
     }
+    if (this.#place !== undefined) this.#stayForAWhile();
   }
 
-  #enter({ ground, pid }: Extract<NotifyWorkerEvent, { kind: "entered" }>): void {
-    if (this.#book.has(ground)) return;
-    this.#book.addOutermost(ground, pid, namespaceId("self", "user")!, this.#config.name);
-    this.#report({ kind: "ready", pid });
+  /** The user's server ends when it has had no view for some time. */
+  #stayForAWhile(): void {
+    clearTimeout(this.#idle);
+    this.#idle = this.#book.isEmpty
+      ? setTimeout(() => this.#end(0), idleMs(process.env))
+      : undefined;
+  }
+
+  /** A native launcher gets its program; an octet means: not here. */
+  async #answer(event: Extract<NotifyWorkerEvent, { kind: "request" }>): Promise<void> {
+    let answer: Uint8Array = Uint8Array.of(0);
+    const { interpreter } = this.#config;
+    if (interpreter !== undefined && !event.isInside && event.uid === process.geteuid!()) {
+      const { answerLaunch } = await import("./launch-answer.ts");
+      const { interpret } = (await import(interpreter)) as { interpret: Interpreter };
+      answer = answerLaunch(event.octets, interpret) ?? answer;
+    }
+    sendMessage(event.session, answer);
+  }
+
+  #enter(event: Extract<NotifyWorkerEvent, { kind: "entered" }>): void {
+    if (this.#book.has(event.ground)) return;
+    const { name } = this.#config;
+    // The socket of the one view of a supervisor of its own is there from the beginning.
+    if (name === undefined && event.facts.name !== undefined) this.#book.listen(event.facts.name);
+    this.#book.addOutermost(event, name === undefined ? event.facts : { name });
+    this.#report({ kind: "ready", pid: event.pid });
   }
 
   #tell(command: WorkerCommand): void {
@@ -122,7 +161,7 @@ class Supervisor {
       const { plugCables } = await import("./cables.ts");
       const cables = await plugCables(
         event.pid,
-        this.#book.netOf(event.session) ?? this.#config.net,
+        this.#book.netOf(event.session) ?? event.facts.net ?? this.#config.net,
       );
       this.#book.keepCables(event.session, cables);
     } catch (error) {
@@ -149,6 +188,7 @@ class Supervisor {
 
   #end(code: number, error?: Error): never {
     if (error !== undefined) process.stderr.write(`${error.stack ?? error.message}\n`);
+    this.#place?.leave();
     this.#book.closeAll();
     if (this.#config.name !== undefined) forgetView(this.#config.name);
     closeDescriptor(this.#commands);

@@ -15,9 +15,9 @@ import {
 } from "../sys/index.ts";
 import { type ViewNode, ViewTree } from "../viewos/index.ts";
 import type { GroundId } from "./grounds.ts";
-import type { NestedViewFacts } from "./launch.ts";
+import type { ViewFacts } from "./launch.ts";
 import type { NestedEvent } from "./nesting.ts";
-import type { WorkerCommand } from "./notify-worker.ts";
+import type { NotifyWorkerEvent, WorkerCommand } from "./notify-worker.ts";
 import { claimViewName, forgetView, registerView, sessionSocketPath } from "./run-directory.ts";
 import type { ViewNet } from "./view-net.ts";
 import { killViewProcesses, viewProcesses } from "./view-processes.ts";
@@ -53,6 +53,8 @@ export class ViewBook {
   readonly #tell: (command: WorkerCommand) => void;
   readonly #tree = new ViewTree<unknown>();
   readonly #entries = new Map<GroundId, Entry>();
+  /** Cables of outermost views that are not complete, by the session that makes them. */
+  readonly #cables = new Map<number, () => void>();
 
   /** @param tell reaches the worker that stands on the grounds. */
   constructor(tell: (command: WorkerCommand) => void) {
@@ -60,22 +62,35 @@ export class ViewBook {
   }
 
   /** Enters an outermost view; its name is claimed already. */
-  addOutermost(ground: GroundId, pid: number, userNamespace: bigint, name?: string): void {
-    const node = this.#tree.open(undefined, name);
+  addOutermost(
+    { ground, pid, userNamespace, session }: Extract<NotifyWorkerEvent, { kind: "entered" }>,
+    { name }: ViewFacts,
+  ): void {
     const entry = {
-      node,
+      node: this.#tree.open(undefined, name),
       ground,
       userNamespace,
       isBound: false,
-      session: undefined,
+      session,
       net: [],
-      unplug: undefined,
+      unplug: this.#cables.get(session),
       pid,
       isBorn: true,
     };
+    this.#cables.delete(session);
     this.#entries.set(ground, entry);
     this.#register(entry);
     this.#watch(entry);
+  }
+
+  /** A view may be entered by its name, which is claimed. */
+  listen(name: string): void {
+    this.#tell({ kind: "listen", descriptor: listenSessions(sessionSocketPath(name)) });
+  }
+
+  /** Is there no view? */
+  get isEmpty(): boolean {
+    return this.#entries.size === 0;
   }
 
   /** Is the ground that of a known view? */
@@ -87,7 +102,7 @@ export class ViewBook {
   admit(event: NestedEvent): void {
     let answer = Uint8Array.of(1);
     try {
-      this.#addNested(event, JSON.parse(event.facts) as NestedViewFacts);
+      this.#addNested(event, JSON.parse(event.facts) as ViewFacts);
     } catch (error) {
       answer = new Uint8Array(0);
       this.#tell({ kind: "forget", ground: String(event.ground) });
@@ -103,7 +118,7 @@ export class ViewBook {
     sendMessage(event.session, answer);
   }
 
-  #addNested(event: NestedEvent, { name, bound = false, net = [] }: NestedViewFacts): void {
+  #addNested(event: NestedEvent, { name, bound = false, net = [] }: ViewFacts): void {
     const parent = event.parent === undefined ? undefined : this.#entries.get(event.parent);
     if (parent === undefined) throw new V2Error("NO_VIEW", "the view around this one is gone");
     const { ground, pid, userNamespace, session } = event;
@@ -121,9 +136,7 @@ export class ViewBook {
       isBorn: false,
     };
     this.#entries.set(ground, entry);
-    if (name !== undefined) {
-      this.#tell({ kind: "listen", descriptor: listenSessions(sessionSocketPath(name)) });
-    }
+    if (name !== undefined) this.listen(name);
     this.#watch(entry);
   }
 
@@ -136,6 +149,7 @@ export class ViewBook {
   keepCables(session: number, unplug: () => void): void {
     const entry = this.#making(session);
     if (entry !== undefined) entry.unplug = unplug;
+    else this.#cables.set(session, unplug);
   }
 
   #making(session: number): Entry | undefined {
