@@ -19,9 +19,10 @@ import {
   setns,
   Standpoint,
 } from "../sys/index.ts";
+import { reply } from "./answer.ts";
 import { MESSAGE, MESSAGE_HEADER_OCTETS } from "./launch-steps.ts";
 import { type TraceOptions, Tracer } from "./tracer.ts";
-import { reply, TrappedCalls } from "./trapped-calls.ts";
+import { TrappedCalls } from "./trapped-calls.ts";
 
 /** ENOSPC of unshare(2) has nothing to do with disks. */
 const LIMIT_HINT =

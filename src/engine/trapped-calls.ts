@@ -30,16 +30,12 @@ import {
   SYS_X86_64,
   withFuseDescriptor,
 } from "../viewos/index.ts";
+import type { Answer } from "./answer.ts";
 
 const PATH_OCTETS_MAX = 4096;
 const DATA_OCTETS_MAX = 4096;
 const HOST_NAME_OCTETS_MAX = 64;
 const MS_MAGIC = 0xc0ed0000;
-
-/** What a trapped call comes to. */
-export type Answer =
-  | { readonly kind: "done"; readonly errno: number }
-  | { readonly kind: "continue" };
 
 /** Reads a caller's string arguments; the first failure ends the call with its errno. */
 class GuestStrings {
@@ -75,13 +71,6 @@ class GuestError extends Error {
 export interface ViewNamespaces {
   readonly mnt: bigint;
   readonly uts: bigint;
-}
-
-/** Tells a caller what its call came to. */
-export function reply(request: NotifyListener, answer: Answer): void {
-  if (answer.kind === "continue") request.continue();
-  else if (answer.errno === 0) request.succeed();
-  else request.fail(answer.errno);
 }
 
 /** The calls that a view answers itself. */
