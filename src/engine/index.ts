@@ -1,3 +1,6 @@
+export { type ControlClient, controlOfOwnView, openControl } from "./control-client.ts";
+export type { ViewNames } from "./control-operations.ts";
+export type { ControlCaller, ControlHandler, ControlServer } from "./control-server.ts";
 export {
   claimViewName,
   findView,

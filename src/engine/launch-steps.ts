@@ -17,6 +17,8 @@ export const MESSAGE = {
    * "L" pid, with descriptors [listener, mount namespace, UTS namespace]: the filter is in place.
    */
   listener: 0x4c,
+  /** "C" pid, with [stream socket]: whoever sent it wants the control socket at its other end. */
+  control: 0x43,
   /** "F" errno label, with descriptor [standard error]: a step failed; waits for its exit code. */
   failed: 0x46,
   /** "X" errno label, with descriptor [standard error]: the same of the command itself. */

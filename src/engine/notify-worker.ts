@@ -19,9 +19,13 @@ import {
   setns,
   Standpoint,
 } from "../sys/index.ts";
+import { reply } from "./answer.ts";
+import { ConnectionCount, ControlDoor } from "./control-door.ts";
+import { NO_SETTINGS } from "./control-operations.ts";
 import { MESSAGE, MESSAGE_HEADER_OCTETS } from "./launch-steps.ts";
+import { SharedSettings } from "./shared-settings.ts";
 import { type TraceOptions, Tracer } from "./tracer.ts";
-import { reply, TrappedCalls } from "./trapped-calls.ts";
+import { TrappedCalls } from "./trapped-calls.ts";
 
 /** ENOSPC of unshare(2) has nothing to do with disks. */
 const LIMIT_HINT =
@@ -34,6 +38,10 @@ export interface NotifyWorkerData {
   readonly listening: number | undefined;
   /** Readable or closed: end. */
   readonly stop: number;
+  /** Memory of the count of control connections. */
+  readonly connections: SharedArrayBuffer;
+  /** Memory of the view's settings. */
+  readonly settings: SharedArrayBuffer;
   readonly trace: { readonly options: TraceOptions; readonly descriptor: number } | undefined;
 }
 
@@ -45,6 +53,8 @@ export type NotifyWorkerEvent =
       readonly pid: number;
       readonly standardError: number | undefined;
     }
+  /** The process wants the view's control socket at the other end of this one. */
+  | { readonly kind: "control"; readonly descriptor: number; readonly pid: number }
   /** A guest with that pid has installed its filter. */
   | { readonly kind: "entered"; readonly pid: number }
   /** No process of the view is left. */
@@ -58,10 +68,14 @@ class NotifyLoop {
   /** A session or a listener came or went since the last wait was prepared. */
   #changed = true;
   readonly #tracer: Tracer | undefined;
+  readonly #door: ControlDoor;
   #calls: TrappedCalls | undefined;
 
   constructor(data: NotifyWorkerData) {
     this.#data = data;
+    this.#door = new ControlDoor(new ConnectionCount(data.connections), (descriptor, pid) => {
+      this.#post({ kind: "control", descriptor, pid });
+    });
     if (data.trace !== undefined) {
       this.#tracer = new Tracer(data.trace.options, data.trace.descriptor);
     }
@@ -137,6 +151,9 @@ class NotifyLoop {
       case MESSAGE.listener:
         this.#enter(message, value);
         break;
+      case MESSAGE.control:
+        this.#connect(message, value);
+        break;
       case MESSAGE.failed:
       case MESSAGE.notExecuted:
         this.#explain(session, message, value);
@@ -156,12 +173,25 @@ class NotifyLoop {
       const uts = fstatSync(names, { bigint: true }).ino;
       setns(names, CLONE.NEWUTS);
       setns(mounts, CLONE.NEWNS);
-      this.#calls = new TrappedCalls(standpoint, { mnt, uts });
+      this.#calls = new TrappedCalls(
+        standpoint,
+        { mnt, uts },
+        {
+          door: this.#door,
+          settings: new SharedSettings(NO_SETTINGS, this.#data.settings),
+        },
+      );
     }
     closeDescriptor(mounts);
     closeDescriptor(names);
     this.#listeners.set(listener, new NotifyListener(listener));
     this.#post({ kind: "entered", pid });
+  }
+
+  /** Somebody outside the view, who may open its session, wants the control socket. */
+  #connect({ descriptors: [socket, ...others] }: SessionMessage, pid: number): void {
+    for (const descriptor of others) closeDescriptor(descriptor);
+    if (socket !== undefined) this.#door.take(socket, pid);
   }
 
   /** A launcher failed: say why on its standard error and tell it its exit code. */

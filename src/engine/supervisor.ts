@@ -14,10 +14,19 @@ import {
   sendMessage,
   sessionPair,
 } from "../sys/index.ts";
+import { ConnectionCount } from "./control-door.ts";
+import {
+  NO_SETTINGS,
+  registerViewOperations,
+  ROOT_VIEW,
+  type ViewState,
+} from "./control-operations.ts";
+import { ControlServer } from "./control-server.ts";
 import type { NotifyWorkerData, NotifyWorkerEvent } from "./notify-worker.ts";
 import { removeLeftovers } from "./leftovers.ts";
 import { forgetView, registerView, sessionSocketPath } from "./run-directory.ts";
 import { SPAWNED_SESSION, SPAWNED_TRACE, type SupervisorConfig } from "./start.ts";
+import { SharedSettings } from "./shared-settings.ts";
 import { killViewProcesses } from "./view-processes.ts";
 
 /** One line of JSON to the lifeline's other end. */
@@ -30,10 +39,23 @@ class Supervisor {
   readonly #lifeline: Socket | undefined;
   readonly #stop: number;
   readonly #worker: Worker;
+  readonly #control: ControlServer;
+  readonly #view: ViewState;
   #entered = false;
 
   constructor(config: SupervisorConfig) {
     this.#config = config;
+    const connections = new ConnectionCount();
+    this.#control = new ControlServer(connections);
+    this.#view = {
+      number: ROOT_VIEW,
+      name: config.name,
+      isRegistered: config.name !== undefined,
+      rung: undefined,
+      settings: new SharedSettings(NO_SETTINGS),
+      userNamespace: namespaceId("self", "user"),
+    };
+    registerViewOperations(this.#control, new Map([[ROOT_VIEW, this.#view]]));
     const [stop, theirs] = sessionPair();
     this.#stop = stop;
     const data: NotifyWorkerData = {
@@ -41,6 +63,8 @@ class Supervisor {
       listening:
         config.name === undefined ? undefined : listenSessions(sessionSocketPath(config.name)),
       stop: theirs,
+      connections: connections.memory,
+      settings: this.#view.settings.memory,
       trace:
         config.trace === undefined
           ? undefined
@@ -85,6 +109,9 @@ class Supervisor {
       case "network":
         await this.#plugCables(event);
         break;
+      case "control":
+        this.#control.serve(event.descriptor, { pid: event.pid, view: ROOT_VIEW });
+        break;
       case "entered":
         if (!this.#entered) this.#register(event.pid);
         break;
@@ -95,8 +122,8 @@ class Supervisor {
 
   #register(pid: number): void {
     this.#entered = true;
-    const { name } = this.#config;
-    if (name !== undefined) {
+    const { name, isRegistered } = this.#view;
+    if (name !== undefined && isRegistered) {
       const userNamespace = String(namespaceId("self", "user"));
       registerView({ name, pid, supervisorPid: process.pid, userNamespace });
     }
@@ -135,7 +162,8 @@ class Supervisor {
 
   #end(code: number, error?: Error): never {
     if (error !== undefined) process.stderr.write(`${error.stack ?? error.message}\n`);
-    if (this.#config.name !== undefined) forgetView(this.#config.name);
+    const { name, isRegistered } = this.#view;
+    if (name !== undefined && isRegistered) forgetView(name);
     closeDescriptor(this.#stop);
     process.exit(code);
   }

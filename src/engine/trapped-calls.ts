@@ -28,18 +28,18 @@ import {
   MS,
   SYS_I386,
   SYS_X86_64,
+  VUCTL,
   withFuseDescriptor,
 } from "../viewos/index.ts";
+import type { Answer } from "./answer.ts";
+import type { ControlDoor } from "./control-door.ts";
+import type { ViewSettings } from "./control-operations.ts";
+import type { SharedSettings } from "./shared-settings.ts";
 
 const PATH_OCTETS_MAX = 4096;
 const DATA_OCTETS_MAX = 4096;
 const HOST_NAME_OCTETS_MAX = 64;
 const MS_MAGIC = 0xc0ed0000;
-
-/** What a trapped call comes to. */
-export type Answer =
-  | { readonly kind: "done"; readonly errno: number }
-  | { readonly kind: "continue" };
 
 /** Reads a caller's string arguments; the first failure ends the call with its errno. */
 class GuestStrings {
@@ -77,22 +77,23 @@ export interface ViewNamespaces {
   readonly uts: bigint;
 }
 
-/** Tells a caller what its call came to. */
-export function reply(request: NotifyListener, answer: Answer): void {
-  if (answer.kind === "continue") request.continue();
-  else if (answer.errno === 0) request.succeed();
-  else request.fail(answer.errno);
+/** What the main thread of the supervisor has to do with calls. */
+export interface ViewControls {
+  readonly door: ControlDoor;
+  readonly settings: SharedSettings<ViewSettings>;
 }
 
 /** The calls that a view answers itself. */
 export class TrappedCalls {
   readonly #standpoint: Standpoint;
   readonly #namespaces: ViewNamespaces;
+  readonly #view: ViewControls;
   readonly #strings = new GuestStrings();
 
-  constructor(standpoint: Standpoint, namespaces: ViewNamespaces) {
+  constructor(standpoint: Standpoint, namespaces: ViewNamespaces, view: ViewControls) {
     this.#standpoint = standpoint;
     this.#namespaces = namespaces;
+    this.#view = view;
   }
 
   /** Performs one request, or leaves it to the kernel; the caller still waits. */
@@ -108,6 +109,8 @@ export class TrappedCalls {
   #perform(request: NotifyListener): Answer {
     const table = request.arch === AUDIT_ARCH_X86_64 ? SYS_X86_64 : SYS_I386;
     switch (request.number) {
+      case VUCTL:
+        return this.#view.door.call(this.#threadGroup(request.pid));
       case table.mount:
         return this.#inView(request, "mnt", () => this.#mount(request));
       case table.umount2:
@@ -150,7 +153,7 @@ export class TrappedCalls {
     const flags = ((rawFlags & 0xffff0000) >>> 0 === MS_MAGIC ? rawFlags & 0xffff : rawFlags) >>> 0;
     const source = this.#strings.read(pid, request.argument(0), PATH_OCTETS_MAX);
     const target = this.#strings.read(pid, request.argument(1), PATH_OCTETS_MAX);
-    const type = this.#strings.read(pid, request.argument(2), PATH_OCTETS_MAX);
+    const type = this.#mountType(this.#strings.read(pid, request.argument(2), PATH_OCTETS_MAX));
     const data = this.#strings.read(pid, request.argument(4), DATA_OCTETS_MAX);
     if (target === null) return ERRNO.EFAULT;
     if (!request.isValid()) return ERRNO.ESRCH;
@@ -158,6 +161,13 @@ export class TrappedCalls {
       return this.#mountFuse(pid, source, target, type, flags, text(data));
     }
     return this.#at(pid, () => performMount(source, target, type, flags, data));
+  }
+
+  /** A type, or what it is an alias of. */
+  #mountType(type: Uint8Array | null): Uint8Array | null {
+    const { aliases } = this.#view.settings.value;
+    if (type === null || !Object.hasOwn(aliases, text(type))) return type;
+    return new TextEncoder().encode(aliases[text(type)]);
   }
 
   /**

@@ -19,6 +19,7 @@ export * from "./network-namespace.ts";
 export * from "./packet-socket.ts";
 export * from "./poll.ts";
 export * from "./probe.ts";
+export * from "./private-call.ts";
 export * from "./process.ts";
 export * from "./seccomp-notify.ts";
 export * from "./session-socket.ts";

@@ -1,3 +1,4 @@
+export * from "./control.ts";
 export * from "./filter.ts";
 export * from "./mount-options.ts";
 export * from "./syscall-arguments.ts";

@@ -54,6 +54,12 @@ export const SYS_I386 = {
   mount_setattr: 442,
 } as const;
 
+/**
+ * The private call of a view, on every architecture: answered with a descriptor of the view's
+ * control socket. No kernel has it, so outside a view it fails with ENOSYS.
+ */
+export const VUCTL = 22101;
+
 /** AUDIT_ARCH_* of linux/audit.h: how a seccomp filter tells the calling conventions apart. */
 export const AUDIT_ARCH_X86_64 = 0xc000003e;
 export const AUDIT_ARCH_I386 = 0x40000003;
