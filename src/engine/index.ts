@@ -1,3 +1,4 @@
+export type { PathTraps } from "./path-traps.ts";
 export {
   claimViewName,
   findView,

@@ -19,8 +19,11 @@ import {
   setns,
   Standpoint,
 } from "../sys/index.ts";
+import { trapsOf } from "../viewos/index.ts";
 import { reply } from "./answer.ts";
 import { MESSAGE, MESSAGE_HEADER_OCTETS } from "./launch-steps.ts";
+import { PathCalls } from "./path-calls.ts";
+import { type PathTraps, policyOf } from "./path-traps.ts";
 import { type TraceOptions, Tracer } from "./tracer.ts";
 import { TrappedCalls } from "./trapped-calls.ts";
 
@@ -35,6 +38,8 @@ export interface NotifyWorkerData {
   readonly listening: number | undefined;
   /** Readable or closed: end. */
   readonly stop: number;
+  /** Calls that are answered by the supervisor, and what it denies. */
+  readonly paths: PathTraps | undefined;
   readonly trace: { readonly options: TraceOptions; readonly descriptor: number } | undefined;
 }
 
@@ -157,7 +162,12 @@ class NotifyLoop {
       const uts = fstatSync(names, { bigint: true }).ino;
       setns(names, CLONE.NEWUTS);
       setns(mounts, CLONE.NEWNS);
-      this.#calls = new TrappedCalls(standpoint, { mnt, uts });
+      const { paths } = this.#data;
+      const pathCalls =
+        paths === undefined
+          ? undefined
+          : new PathCalls(standpoint, trapsOf(paths.calls), policyOf(paths));
+      this.#calls = new TrappedCalls(standpoint, { mnt, uts }, pathCalls);
     }
     closeDescriptor(mounts);
     closeDescriptor(names);

@@ -41,6 +41,7 @@ class Supervisor {
       listening:
         config.name === undefined ? undefined : listenSessions(sessionSocketPath(config.name)),
       stop: theirs,
+      paths: config.paths,
       trace:
         config.trace === undefined
           ? undefined

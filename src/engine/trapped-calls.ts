@@ -30,7 +30,8 @@ import {
   SYS_X86_64,
   withFuseDescriptor,
 } from "../viewos/index.ts";
-import type { Answer } from "./answer.ts";
+import { type Answer, CONTINUE } from "./answer.ts";
+import type { PathCalls } from "./path-calls.ts";
 
 const PATH_OCTETS_MAX = 4096;
 const DATA_OCTETS_MAX = 4096;
@@ -78,10 +79,13 @@ export class TrappedCalls {
   readonly #standpoint: Standpoint;
   readonly #namespaces: ViewNamespaces;
   readonly #strings = new GuestStrings();
+  readonly #paths: PathCalls | undefined;
 
-  constructor(standpoint: Standpoint, namespaces: ViewNamespaces) {
+  /** @param paths answers the calls that name files; undefined: the kernel does */
+  constructor(standpoint: Standpoint, namespaces: ViewNamespaces, paths?: PathCalls) {
     this.#standpoint = standpoint;
     this.#namespaces = namespaces;
+    this.#paths = paths;
   }
 
   /** Performs one request, or leaves it to the kernel; the caller still waits. */
@@ -115,8 +119,13 @@ export class TrappedCalls {
         if (isRefusedInViews(request.arch, request.number)) {
           return { kind: "done", errno: ERRNO.ENOSYS };
         }
-        return { kind: "continue" };
+        return this.#named(request) ?? CONTINUE;
     }
+  }
+
+  #named(request: NotifyListener): Answer | undefined {
+    const call = this.#paths?.capture(request);
+    return call === undefined ? undefined : this.#paths!.perform(request, call);
   }
 
   /**
