@@ -6,6 +6,7 @@ import {
   claimViewName,
   newView,
   parseViewNet,
+  type PathTraps,
   startSupervisor,
   TRACED_BY_DEFAULT,
   type TraceOptions,
@@ -50,6 +51,29 @@ function parseTrace(options: Invocation["options"]): Trace | undefined {
   return { options: { calls: asked, json }, file };
 }
 
+/** The options --trap and --deny: the second asks for all calls that name files. */
+function parsePathTraps(options: Invocation["options"]): PathTraps | undefined {
+  const words = options["trap"] as string | undefined;
+  const deny = list(options["deny"]);
+  if (words === undefined && deny.length === 0) return undefined;
+  const calls = words === undefined || deny.length > 0 ? ["path"] : words.split(",");
+  const wrong = calls.find((word) => word !== "writing" && !isTrapName(word));
+  if (wrong !== undefined) {
+    throw new V2Error("TRAP_CLASS", `--trap: '${wrong}' is no class and no system call`, {
+      remedy: "the classes that name files are path, path-read, path-write, and writing",
+      exitCode: EXIT.usage,
+    });
+  }
+  const relative = deny.find((path) => !path.startsWith("/"));
+  if (relative !== undefined) {
+    throw new V2Error("USAGE", `--deny: '${relative}' is no absolute path`, {
+      remedy: "give the path as the view has it, from / on",
+      exitCode: EXIT.usage,
+    });
+  }
+  return { calls, deny };
+}
+
 function openTraceFile(file: string): number {
   try {
     return openSync(file, "w");
@@ -66,6 +90,7 @@ export async function run(invocation: Invocation): Promise<number> {
   const net = list(options["net"]).map(parseViewNet);
   const mounts = list(options["mount"]).map(parseMountSpec);
   const trace = parseTrace(options);
+  const paths = parsePathTraps(options);
   const words = [...invocation.words, ...invocation.rest];
   const argv = words.length > 0 ? words : [process.env["SHELL"] ?? "/bin/sh"];
   if (name !== undefined) claimViewName(name);
@@ -73,10 +98,15 @@ export async function run(invocation: Invocation): Promise<number> {
   const { pid, session } = startSupervisor({
     root: options["root"] === true,
     orphan: true,
-    config: { name, net, ...(trace === undefined ? {} : { trace: trace.options }) },
+    config: {
+      name,
+      net,
+      ...(trace === undefined ? {} : { trace: trace.options }),
+      ...(paths === undefined ? {} : { paths }),
+    },
     ...(trace === undefined ? {} : { traceTo: file ?? STANDARD_ERROR }),
   });
   if (file !== undefined) closeSync(file);
   const view = newView({ supervisorPid: pid, hostName: name, mounts, network: net.length > 0 });
-  becomeGuest(session, view, argv, inherited, trace?.options);
+  becomeGuest(session, view, argv, inherited, trace?.options, paths);
 }

@@ -1,6 +1,7 @@
 export { type ControlClient, controlOfOwnView, openControl } from "./control-client.ts";
 export type { ViewNames } from "./control-operations.ts";
 export type { ControlCaller, ControlHandler, ControlServer } from "./control-server.ts";
+export type { PathTraps } from "./path-traps.ts";
 export {
   claimViewName,
   findView,

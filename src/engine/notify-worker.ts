@@ -19,11 +19,14 @@ import {
   setns,
   Standpoint,
 } from "../sys/index.ts";
+import { trapsOf } from "../viewos/index.ts";
 import { reply } from "./answer.ts";
 import { ConnectionCount, ControlDoor } from "./control-door.ts";
 import { NO_SETTINGS } from "./control-operations.ts";
 import { MESSAGE, MESSAGE_HEADER_OCTETS } from "./launch-steps.ts";
 import { SharedSettings } from "./shared-settings.ts";
+import { PathCalls } from "./path-calls.ts";
+import { type PathTraps, policyOf } from "./path-traps.ts";
 import { type TraceOptions, Tracer } from "./tracer.ts";
 import { TrappedCalls } from "./trapped-calls.ts";
 
@@ -42,6 +45,8 @@ export interface NotifyWorkerData {
   readonly connections: SharedArrayBuffer;
   /** Memory of the view's settings. */
   readonly settings: SharedArrayBuffer;
+  /** Calls that are answered by the supervisor, and what it denies. */
+  readonly paths: PathTraps | undefined;
   readonly trace: { readonly options: TraceOptions; readonly descriptor: number } | undefined;
 }
 
@@ -173,6 +178,7 @@ class NotifyLoop {
       const uts = fstatSync(names, { bigint: true }).ino;
       setns(names, CLONE.NEWUTS);
       setns(mounts, CLONE.NEWNS);
+      const { paths } = this.#data;
       this.#calls = new TrappedCalls(
         standpoint,
         { mnt, uts },
@@ -180,6 +186,9 @@ class NotifyLoop {
           door: this.#door,
           settings: new SharedSettings(NO_SETTINGS, this.#data.settings),
         },
+        paths === undefined
+          ? undefined
+          : new PathCalls(standpoint, trapsOf(paths.calls), policyOf(paths)),
       );
     }
     closeDescriptor(mounts);

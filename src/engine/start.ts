@@ -18,7 +18,7 @@ import {
   viewRefusal,
   waitForChild,
 } from "../sys/index.ts";
-import type { MountSpec } from "../viewos/index.ts";
+import { type MountSpec, type Trap, trapsOf } from "../viewos/index.ts";
 import {
   type Command,
   type GuestPlan,
@@ -29,6 +29,7 @@ import {
 import { MESSAGE, MESSAGE_HEADER_OCTETS } from "./launch-steps.ts";
 import type { Leftovers } from "./leftovers.ts";
 import type { TraceOptions } from "./tracer.ts";
+import type { PathTraps } from "./path-traps.ts";
 import type { ViewNet } from "./view-net.ts";
 
 /** What a supervisor is told at its start, as JSON in its last argument. */
@@ -42,6 +43,8 @@ export interface SupervisorConfig {
   readonly leftovers?: Leftovers;
   /** What of the guests' calls is written to the trace descriptor. */
   readonly trace?: TraceOptions;
+  /** Calls that name files and that the supervisor answers itself. */
+  readonly paths?: PathTraps;
 }
 
 /**
@@ -199,11 +202,17 @@ export function newView(options: {
   return { create: options };
 }
 
+function trapsFor(trace: TraceOptions | undefined, paths: PathTraps | undefined): readonly Trap[] {
+  const traced = trace === undefined ? [] : [{ calls: trace.calls }];
+  return paths === undefined ? traced : [...traced, ...trapsOf(paths.calls)];
+}
+
 /**
  * Replaces this process by a command in a view.
  * @param session leads to the view's supervisor
  * @param inherited descriptors above standard error that the command gets too
  * @param trace as the supervisor was told
+ * @param paths the same
  */
 export function becomeGuest(
   session: number,
@@ -211,13 +220,14 @@ export function becomeGuest(
   argv: readonly string[],
   inherited: readonly number[],
   trace?: TraceOptions,
+  paths?: PathTraps,
 ): never {
   const image = guestProgram({
     session,
     enter,
     directory: process.cwd(),
     openFiles: parentOpenFiles(),
-    traps: trace === undefined ? [] : [{ calls: trace.calls }],
+    traps: trapsFor(trace, paths),
     command: commandFor(argv, process.env),
   });
   // Node marks what it has inherited close-on-exec.

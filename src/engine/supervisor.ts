@@ -65,6 +65,7 @@ class Supervisor {
       stop: theirs,
       connections: connections.memory,
       settings: this.#view.settings.memory,
+      paths: config.paths,
       trace:
         config.trace === undefined
           ? undefined

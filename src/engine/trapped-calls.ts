@@ -31,10 +31,11 @@ import {
   VUCTL,
   withFuseDescriptor,
 } from "../viewos/index.ts";
-import type { Answer } from "./answer.ts";
 import type { ControlDoor } from "./control-door.ts";
 import type { ViewSettings } from "./control-operations.ts";
 import type { SharedSettings } from "./shared-settings.ts";
+import { type Answer, CONTINUE } from "./answer.ts";
+import type { PathCalls } from "./path-calls.ts";
 
 const PATH_OCTETS_MAX = 4096;
 const DATA_OCTETS_MAX = 4096;
@@ -89,11 +90,19 @@ export class TrappedCalls {
   readonly #namespaces: ViewNamespaces;
   readonly #view: ViewControls;
   readonly #strings = new GuestStrings();
+  readonly #paths: PathCalls | undefined;
 
-  constructor(standpoint: Standpoint, namespaces: ViewNamespaces, view: ViewControls) {
+  /** @param paths answers the calls that name files; undefined: the kernel does */
+  constructor(
+    standpoint: Standpoint,
+    namespaces: ViewNamespaces,
+    view: ViewControls,
+    paths?: PathCalls,
+  ) {
     this.#standpoint = standpoint;
     this.#namespaces = namespaces;
     this.#view = view;
+    this.#paths = paths;
   }
 
   /** Performs one request, or leaves it to the kernel; the caller still waits. */
@@ -129,8 +138,13 @@ export class TrappedCalls {
         if (isRefusedInViews(request.arch, request.number)) {
           return { kind: "done", errno: ERRNO.ENOSYS };
         }
-        return { kind: "continue" };
+        return this.#named(request) ?? CONTINUE;
     }
+  }
+
+  #named(request: NotifyListener): Answer | undefined {
+    const call = this.#paths?.capture(request);
+    return call === undefined ? undefined : this.#paths!.perform(request, call);
   }
 
   /**

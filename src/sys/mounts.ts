@@ -33,6 +33,16 @@ const openatCall = declare<(at: number, path: string, flags: number) => number>(
 const O_PATH = 0o10000000;
 const O_CLOEXEC = 0o2000000;
 
+/** fchdir(2). @returns 0, or the errno. */
+export function changeDirectory(fd: number): number {
+  return fchdirCall(fd) === 0 ? 0 : errno();
+}
+
+/** chroot(2) to the working directory. @returns 0, or the errno. */
+export function changeRoot(): number {
+  return chrootCall(".") === 0 ? 0 : errno();
+}
+
 /** Octets with the NUL that the kernel wants. */
 function terminated(octets: Uint8Array | null): Uint8Array | null {
   if (octets === null) return null;
@@ -99,6 +109,11 @@ export class Standpoint {
   constructor() {
     unshare(CLONE.FS);
     this.#proc = openSync("/proc", O_PATH | constants.O_DIRECTORY);
+  }
+
+  /** Descriptor of the host's process file system. */
+  get proc(): number {
+    return this.#proc;
   }
 
   /**
