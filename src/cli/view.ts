@@ -13,6 +13,7 @@ import {
 import { inheritedDescriptors } from "../sys/index.ts";
 import { CLASS_GROUPS, isTrapName, parseMountSpec, SYSCALL_CLASSES } from "../viewos/index.ts";
 import type { Invocation } from "./command.ts";
+import { isPromptingShell, showInPrompt } from "./view-prompt.ts";
 
 const STANDARD_ERROR = 2;
 
@@ -58,6 +59,15 @@ function openTraceFile(file: string): number {
   }
 }
 
+/** The shell whose prompt shows the view: the command, or what a start-up script ends in. */
+function promptingShell(
+  options: Invocation["options"],
+  argv: readonly string[],
+): string | undefined {
+  const named = options["prompt-for"] as string | undefined;
+  return named ?? (isPromptingShell(argv) ? argv[0] : undefined);
+}
+
 /** Never returns on success: this process becomes the command. */
 export async function run(invocation: Invocation): Promise<number> {
   const inherited = inheritedDescriptors();
@@ -77,6 +87,8 @@ export async function run(invocation: Invocation): Promise<number> {
     ...(trace === undefined ? {} : { traceTo: file ?? STANDARD_ERROR }),
   });
   if (file !== undefined) closeSync(file);
+  if (options["no-prompt"] !== true)
+    showInPrompt(name ?? `view[${pid}]`, promptingShell(options, argv));
   const view = newView({ supervisorPid: pid, hostName: name, mounts, network: net.length > 0 });
   becomeGuest(session, view, argv, inherited, trace?.options);
 }

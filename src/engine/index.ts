@@ -1,5 +1,5 @@
 export { type ControlClient, controlOfOwnView, openControl } from "./control-client.ts";
-export type { ViewNames } from "./control-operations.ts";
+export type { DebugState } from "./debug-operation.ts";
 export type { ControlCaller, ControlHandler, ControlServer } from "./control-server.ts";
 export {
   claimViewName,
@@ -22,3 +22,4 @@ export {
   type ViewOptions,
 } from "./view.ts";
 export { parseViewNet, type ViewNet } from "./view-net.ts";
+export type { ViewNames } from "./view-state.ts";

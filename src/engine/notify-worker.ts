@@ -21,10 +21,11 @@ import {
 } from "../sys/index.ts";
 import { reply } from "./answer.ts";
 import { ConnectionCount, ControlDoor } from "./control-door.ts";
-import { NO_SETTINGS } from "./control-operations.ts";
+import { DebugLog } from "./debug-log.ts";
 import { MESSAGE, MESSAGE_HEADER_OCTETS } from "./launch-steps.ts";
 import { SharedSettings } from "./shared-settings.ts";
 import { type TraceOptions, Tracer } from "./tracer.ts";
+import { NO_SETTINGS } from "./view-settings.ts";
 import { TrappedCalls } from "./trapped-calls.ts";
 
 /** ENOSPC of unshare(2) has nothing to do with disks. */
@@ -42,6 +43,8 @@ export interface NotifyWorkerData {
   readonly connections: SharedArrayBuffer;
   /** Memory of the view's settings. */
   readonly settings: SharedArrayBuffer;
+  /** Where the debug log goes. */
+  readonly debug: number;
   readonly trace: { readonly options: TraceOptions; readonly descriptor: number } | undefined;
 }
 
@@ -70,6 +73,7 @@ class NotifyLoop {
   readonly #tracer: Tracer | undefined;
   readonly #door: ControlDoor;
   #calls: TrappedCalls | undefined;
+  #debug: DebugLog | undefined;
 
   constructor(data: NotifyWorkerData) {
     this.#data = data;
@@ -132,6 +136,7 @@ class NotifyLoop {
     const traced = this.#tracer?.capture(request);
     const answer = this.#calls!.perform(request);
     if (traced !== undefined) this.#tracer?.write(request, traced, answer);
+    if (this.#debug?.isOn === true) this.#debug.call(request, answer);
     reply(request, answer);
   }
 
@@ -173,14 +178,10 @@ class NotifyLoop {
       const uts = fstatSync(names, { bigint: true }).ino;
       setns(names, CLONE.NEWUTS);
       setns(mounts, CLONE.NEWNS);
-      this.#calls = new TrappedCalls(
-        standpoint,
-        { mnt, uts },
-        {
-          door: this.#door,
-          settings: new SharedSettings(NO_SETTINGS, this.#data.settings),
-        },
-      );
+      const settings = new SharedSettings(NO_SETTINGS, this.#data.settings);
+      const view = { door: this.#door, settings };
+      this.#calls = new TrappedCalls(standpoint, { mnt, uts }, view);
+      this.#debug = new DebugLog(settings, this.#data.debug, (path) => standpoint.openProc(path));
     }
     closeDescriptor(mounts);
     closeDescriptor(names);

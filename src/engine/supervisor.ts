@@ -15,18 +15,16 @@ import {
   sessionPair,
 } from "../sys/index.ts";
 import { ConnectionCount } from "./control-door.ts";
-import {
-  NO_SETTINGS,
-  registerViewOperations,
-  ROOT_VIEW,
-  type ViewState,
-} from "./control-operations.ts";
+import { registerViewOperations } from "./control-operations.ts";
 import { ControlServer } from "./control-server.ts";
 import type { NotifyWorkerData, NotifyWorkerEvent } from "./notify-worker.ts";
 import { removeLeftovers } from "./leftovers.ts";
 import { forgetView, registerView, sessionSocketPath } from "./run-directory.ts";
 import { SPAWNED_SESSION, SPAWNED_TRACE, type SupervisorConfig } from "./start.ts";
+import { DebugLog } from "./debug-log.ts";
 import { SharedSettings } from "./shared-settings.ts";
+import { NO_SETTINGS } from "./view-settings.ts";
+import { ROOT_VIEW, type ViewState } from "./view-state.ts";
 import { killViewProcesses } from "./view-processes.ts";
 
 /** One line of JSON to the lifeline's other end. */
@@ -47,12 +45,14 @@ class Supervisor {
     this.#config = config;
     const connections = new ConnectionCount();
     this.#control = new ControlServer(connections);
+    const settings = new SharedSettings(NO_SETTINGS);
     this.#view = {
       number: ROOT_VIEW,
       name: config.name,
       isRegistered: config.name !== undefined,
       rung: undefined,
-      settings: new SharedSettings(NO_SETTINGS),
+      settings,
+      debug: new DebugLog(settings),
       userNamespace: namespaceId("self", "user"),
     };
     registerViewOperations(this.#control, new Map([[ROOT_VIEW, this.#view]]));
@@ -64,7 +64,8 @@ class Supervisor {
         config.name === undefined ? undefined : listenSessions(sessionSocketPath(config.name)),
       stop: theirs,
       connections: connections.memory,
-      settings: this.#view.settings.memory,
+      settings: settings.memory,
+      debug: this.#view.debug.descriptor,
       trace:
         config.trace === undefined
           ? undefined

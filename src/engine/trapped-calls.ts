@@ -33,7 +33,7 @@ import {
 } from "../viewos/index.ts";
 import type { Answer } from "./answer.ts";
 import type { ControlDoor } from "./control-door.ts";
-import type { ViewSettings } from "./control-operations.ts";
+import type { ViewSettings } from "./view-settings.ts";
 import type { SharedSettings } from "./shared-settings.ts";
 
 const PATH_OCTETS_MAX = 4096;
