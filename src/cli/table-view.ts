@@ -39,6 +39,10 @@ export const VIEW_COMMANDS: readonly CommandSpec[] = [
         value: "FILE",
         help: "write the trace there instead of to standard error",
       },
+      "setuid-root": {
+        type: "boolean",
+        help: "tell set-user-id programs that they are root (default: where mount(8) insists on it)",
+      },
       "no-prompt": { type: "boolean", help: "leave the prompt of shells as it is" },
       json: { type: "boolean", help: "trace as JSON, one object per line" },
     },

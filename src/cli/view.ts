@@ -76,6 +76,7 @@ export async function run(invocation: Invocation): Promise<number> {
   const net = list(options["net"]).map(parseViewNet);
   const mounts = list(options["mount"]).map(parseMountSpec);
   const trace = parseTrace(options);
+  const setuidRoot = options["setuid-root"] === true ? true : undefined;
   const words = [...invocation.words, ...invocation.rest];
   const argv = words.length > 0 ? words : [process.env["SHELL"] ?? "/bin/sh"];
   if (name !== undefined) claimViewName(name);
@@ -83,12 +84,17 @@ export async function run(invocation: Invocation): Promise<number> {
   const { pid, session } = startSupervisor({
     root: options["root"] === true,
     orphan: true,
-    config: { name, net, ...(trace === undefined ? {} : { trace: trace.options }) },
+    config: {
+      name,
+      net,
+      ...(trace === undefined ? {} : { trace: trace.options }),
+      ...(setuidRoot === undefined ? {} : { setuidRoot }),
+    },
     ...(trace === undefined ? {} : { traceTo: file ?? STANDARD_ERROR }),
   });
   if (file !== undefined) closeSync(file);
   if (options["no-prompt"] !== true)
     showInPrompt(name ?? `view[${pid}]`, promptingShell(options, argv));
   const view = newView({ supervisorPid: pid, hostName: name, mounts, network: net.length > 0 });
-  becomeGuest(session, view, argv, inherited, trace?.options);
+  becomeGuest(session, view, argv, inherited, trace?.options, setuidRoot);
 }

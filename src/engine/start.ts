@@ -18,7 +18,7 @@ import {
   viewRefusal,
   waitForChild,
 } from "../sys/index.ts";
-import type { MountSpec } from "../viewos/index.ts";
+import type { MountSpec, Trap } from "../viewos/index.ts";
 import {
   type Command,
   type GuestPlan,
@@ -28,6 +28,7 @@ import {
 } from "./launch.ts";
 import { MESSAGE, MESSAGE_HEADER_OCTETS } from "./launch-steps.ts";
 import type { Leftovers } from "./leftovers.ts";
+import { mountingInsistsOnRoot, SETUID_TRAP } from "./setuid-programs.ts";
 import type { TraceOptions } from "./tracer.ts";
 import type { ViewNet } from "./view-net.ts";
 
@@ -40,6 +41,8 @@ export interface SupervisorConfig {
   readonly lifeline: number | undefined;
   /** Removed when the maker dies without closing the view. */
   readonly leftovers?: Leftovers;
+  /** Set-user-id programs are told that they are root; default: where mount(8) insists on it. */
+  readonly setuidRoot?: boolean;
   /** What of the guests' calls is written to the trace descriptor. */
   readonly trace?: TraceOptions;
 }
@@ -186,6 +189,11 @@ function parentOpenFiles(): readonly [bigint, bigint] | undefined {
   }
 }
 
+/** The traps for set-user-id programs that insist on root. */
+function setuidTraps(isWanted = mountingInsistsOnRoot()): readonly Trap[] {
+  return isWanted ? [SETUID_TRAP] : [];
+}
+
 /** Which view the guest goes to. */
 export type Destination = GuestPlan["enter"];
 
@@ -204,6 +212,7 @@ export function newView(options: {
  * @param session leads to the view's supervisor
  * @param inherited descriptors above standard error that the command gets too
  * @param trace as the supervisor was told
+ * @param setuidRoot as the supervisor was told
  */
 export function becomeGuest(
   session: number,
@@ -211,13 +220,14 @@ export function becomeGuest(
   argv: readonly string[],
   inherited: readonly number[],
   trace?: TraceOptions,
+  setuidRoot?: boolean,
 ): never {
   const image = guestProgram({
     session,
     enter,
     directory: process.cwd(),
     openFiles: parentOpenFiles(),
-    traps: trace === undefined ? [] : [{ calls: trace.calls }],
+    traps: [...(trace === undefined ? [] : [{ calls: trace.calls }]), ...setuidTraps(setuidRoot)],
     command: commandFor(argv, process.env),
   });
   // Node marks what it has inherited close-on-exec.
@@ -243,7 +253,7 @@ export function spawnGuest(
     enter,
     directory: options.cwd ?? process.cwd(),
     openFiles: parentOpenFiles(),
-    traps: [],
+    traps: setuidTraps(),
     command: argv === undefined ? undefined : commandFor(argv, options.env ?? process.env),
   });
   const three = Array.isArray(options.stdio)

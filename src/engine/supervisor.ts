@@ -22,6 +22,7 @@ import { removeLeftovers } from "./leftovers.ts";
 import { forgetView, registerView, sessionSocketPath } from "./run-directory.ts";
 import { SPAWNED_SESSION, SPAWNED_TRACE, type SupervisorConfig } from "./start.ts";
 import { DebugLog } from "./debug-log.ts";
+import { mountingInsistsOnRoot } from "./setuid-programs.ts";
 import { SharedSettings } from "./shared-settings.ts";
 import { NO_SETTINGS } from "./view-settings.ts";
 import { ROOT_VIEW, type ViewState } from "./view-state.ts";
@@ -46,6 +47,9 @@ class Supervisor {
     const connections = new ConnectionCount();
     this.#control = new ControlServer(connections);
     const settings = new SharedSettings(NO_SETTINGS);
+    if (config.setuidRoot ?? mountingInsistsOnRoot()) {
+      settings.write({ ...settings.value, setuidRoot: true });
+    }
     this.#view = {
       number: ROOT_VIEW,
       name: config.name,

@@ -20,10 +20,13 @@ export interface ViewSettings {
   /** Short names of mount types (um_fsalias). */
   readonly aliases: { readonly [alias: string]: string };
   readonly debug: DebugSettings;
+  /** Set-user-id programs are told that they are root. */
+  readonly setuidRoot: boolean;
 }
 
 /** As a view starts. */
 export const NO_SETTINGS: ViewSettings = {
   aliases: {},
   debug: { tags: "", processes: [], colours: {} },
+  setuidRoot: false,
 };
