@@ -3,6 +3,7 @@ import { V2Error, EXIT } from "../base/index.ts";
 import { becomeGuest, findView, listViews, sessionSocketPath } from "../engine/index.ts";
 import { connectSession, inheritedDescriptors } from "../sys/index.ts";
 import type { Invocation } from "./command.ts";
+import { isPromptingShell, showInPrompt } from "./view-prompt.ts";
 
 /** Never returns on success: this process becomes the command. */
 export async function run(invocation: Invocation): Promise<number> {
@@ -26,5 +27,6 @@ export async function run(invocation: Invocation): Promise<number> {
   }
   const session = connectSession(sessionSocketPath(name));
   const command = argv.length > 0 ? argv : [process.env["SHELL"] ?? "/bin/sh"];
+  if (isPromptingShell(command)) showInPrompt(name, command[0]);
   becomeGuest(session, { view: { pid: view.pid } }, command, inherited);
 }

@@ -10,10 +10,12 @@ import {
   startSupervisor,
   TRACED_BY_DEFAULT,
   type TraceOptions,
+  type ViewTraps,
 } from "../engine/index.ts";
 import { inheritedDescriptors } from "../sys/index.ts";
 import { CLASS_GROUPS, isTrapName, parseMountSpec, SYSCALL_CLASSES } from "../viewos/index.ts";
 import type { Invocation } from "./command.ts";
+import { isPromptingShell, showInPrompt } from "./view-prompt.ts";
 
 const STANDARD_ERROR = 2;
 
@@ -82,6 +84,15 @@ function openTraceFile(file: string): number {
   }
 }
 
+/** The shell whose prompt shows the view: the command, or what a start-up script ends in. */
+function promptingShell(
+  options: Invocation["options"],
+  argv: readonly string[],
+): string | undefined {
+  const named = options["prompt-for"] as string | undefined;
+  return named ?? (isPromptingShell(argv) ? argv[0] : undefined);
+}
+
 /** Never returns on success: this process becomes the command. */
 export async function run(invocation: Invocation): Promise<number> {
   const inherited = inheritedDescriptors();
@@ -91,6 +102,11 @@ export async function run(invocation: Invocation): Promise<number> {
   const mounts = list(options["mount"]).map(parseMountSpec);
   const trace = parseTrace(options);
   const paths = parsePathTraps(options);
+  const traps: ViewTraps = {
+    ...(trace === undefined ? {} : { trace: trace.options }),
+    ...(paths === undefined ? {} : { paths }),
+    ...(options["setuid-root"] === true ? { setuidRoot: true } : {}),
+  };
   const words = [...invocation.words, ...invocation.rest];
   const argv = words.length > 0 ? words : [process.env["SHELL"] ?? "/bin/sh"];
   if (name !== undefined) claimViewName(name);
@@ -101,12 +117,13 @@ export async function run(invocation: Invocation): Promise<number> {
     config: {
       name,
       net,
-      ...(trace === undefined ? {} : { trace: trace.options }),
-      ...(paths === undefined ? {} : { paths }),
+      traps,
     },
     ...(trace === undefined ? {} : { traceTo: file ?? STANDARD_ERROR }),
   });
   if (file !== undefined) closeSync(file);
+  if (options["no-prompt"] !== true)
+    showInPrompt(name ?? `view[${pid}]`, promptingShell(options, argv));
   const view = newView({ supervisorPid: pid, hostName: name, mounts, network: net.length > 0 });
-  becomeGuest(session, view, argv, inherited, trace?.options, paths);
+  becomeGuest(session, view, argv, inherited, traps);
 }

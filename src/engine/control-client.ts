@@ -1,6 +1,6 @@
 /** A client of a view's control socket: from inside by the private call, from outside by name. */
 import { Socket } from "node:net";
-import { EXIT, V2Error } from "../base/index.ts";
+import { ERRNO, errnoName, errnoText, EXIT, V2Error } from "../base/index.ts";
 import {
   callForDescriptor,
   closeDescriptor,
@@ -95,7 +95,11 @@ const GARBLED = failure("CONTROL", "the supervisor of the view answers nonsense"
  */
 export function controlOfOwnView(): ControlClient | undefined {
   const descriptor = callForDescriptor(VUCTL);
-  return descriptor < 0 ? undefined : new ControlClient(descriptor);
+  if (descriptor === -ERRNO.ENOSYS) return undefined;
+  if (descriptor >= 0) return new ControlClient(descriptor);
+  throw new V2Error(errnoName(-descriptor), `the view answers: ${errnoText(-descriptor)}`, {
+    remedy: "it has too many control connections, or this process too many open files",
+  });
 }
 
 /**

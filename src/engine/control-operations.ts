@@ -4,47 +4,15 @@ import type { ControlArguments } from "../viewos/index.ts";
 import type { ControlCaller, ControlServer } from "./control-server.ts";
 import { checkViewName, renameView } from "./run-directory.ts";
 import { killViewProcesses, viewProcesses } from "./view-processes.ts";
+import { changeDebug } from "./debug-operation.ts";
 import type { SharedSettings } from "./shared-settings.ts";
-
-/** Number of the view that a supervisor is started with. */
-export const ROOT_VIEW = 1;
-
-/** What the notify worker has to know of what was asked. */
-export interface ViewSettings {
-  /** Short names of mount types (um_fsalias). */
-  readonly aliases: { readonly [alias: string]: string };
-}
-
-export const NO_SETTINGS: ViewSettings = { aliases: {} };
+import type { ViewSettings } from "./view-settings.ts";
+import type { ViewNames, ViewState } from "./view-state.ts";
 
 /** Aliases of a view at most. */
 const ALIASES_MAX = 100;
 /** Longest name of a mount type, as far as aliases go. */
 const TYPE_LENGTH_MAX = 64;
-
-/** A view as its supervisor knows it. */
-export interface ViewState {
-  readonly number: number;
-  /** Undefined: it has none. */
-  name: string | undefined;
-  /** It is in the run directory under its name. */
-  isRegistered: boolean;
-  /** How the view is made: a rung of the ladder; undefined: not known. */
-  readonly rung: string | undefined;
-  readonly settings: SharedSettings<ViewSettings>;
-  /** Identity of the user namespace that holds its processes. */
-  readonly userNamespace: bigint | undefined;
-}
-
-/** The answer of `uname`: which view this is. */
-export interface ViewNames {
-  /** Process number of the supervisor. */
-  readonly server: number;
-  readonly view: number;
-  /** "" when it has none. */
-  readonly name: string;
-  readonly rung: string | null;
-}
 
 /** Makes the operations of views known that need nothing but the view itself. */
 export function registerViewOperations(
@@ -74,6 +42,7 @@ export function registerViewOperations(
     return name;
   });
   register("fsalias", (args, view) => setAlias(args, view.settings));
+  register("debug", (args, view, caller) => changeDebug(args, view, caller));
   register("shutdown", ({ seconds = 30 }, view, caller) => {
     if (typeof seconds !== "number" || !(seconds >= 0)) throw usage("'seconds' is a number");
     void shutDown(view, seconds, caller.pid);

@@ -22,6 +22,8 @@ export interface ControlCaller {
   readonly pid: number;
   /** Number of its view in the tree of the supervisor. */
   readonly view: number;
+  /** Aborts when the connection ends: what was asked for its time is over. */
+  readonly connection: AbortSignal;
 }
 
 /**
@@ -54,7 +56,7 @@ export class ControlServer {
   }
 
   /** Serves a connected socket, which is ours from now on, until its peer closes it. */
-  serve(descriptor: number, caller: ControlCaller): void {
+  serve(descriptor: number, caller: Omit<ControlCaller, "connection">): void {
     let socket: Socket;
     try {
       socket = new Socket({ fd: descriptor, readable: true, writable: true });
@@ -67,11 +69,13 @@ export class ControlServer {
     this.#connections.add(socket);
     // What goes wrong on a connection ends that connection; the close event follows.
     socket.on("error", () => {});
+    const connection = new AbortController();
     socket.on("close", () => {
       this.#connections.delete(socket);
       this.#count.release();
+      connection.abort();
     });
-    void this.#converse(socket, caller);
+    void this.#converse(socket, { ...caller, connection: connection.signal });
   }
 
   /** Ends all connections. */

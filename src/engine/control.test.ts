@@ -31,7 +31,9 @@ test("operations answer with values, with errors of their own, and with bugs", a
   const count = new ConnectionCount();
   const server = new ControlServer(count);
   server.register("add", ({ a, b }) => Number(a) + Number(b));
-  server.register("who", (_, caller) => caller);
+  server.register("who", (_, { pid, view, connection }) => {
+    return { pid, view, connected: !connection.aborted };
+  });
   server.register("refuse", () => {
     throw new V2Error("EBUSY", "in use", { remedy: "wait" });
   });
@@ -41,7 +43,7 @@ test("operations answer with values, with errors of their own, and with bugs", a
   using client = connected(server, count);
   const answers = [client.ask("add", { a: 1, b: 2 }), client.ask("add", { a: 3, b: 4 })];
   assert.deepEqual(await Promise.all(answers), [3, 7]);
-  assert.deepEqual(await client.ask("who"), CALLER);
+  assert.deepEqual(await client.ask("who"), { pid: 1, view: 1, connected: true });
   assert.equal(await client.ask("nothing"), null);
   await assert.rejects(client.ask("refuse"), { code: "EBUSY", message: "in use", remedy: "wait" });
   await assert.rejects(client.ask("slip"), { code: "BUG", message: "a slip" });

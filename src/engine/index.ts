@@ -1,5 +1,5 @@
 export { type ControlClient, controlOfOwnView, openControl } from "./control-client.ts";
-export type { ViewNames } from "./control-operations.ts";
+export type { DebugState } from "./debug-operation.ts";
 export type { ControlCaller, ControlHandler, ControlServer } from "./control-server.ts";
 export type { PathTraps } from "./path-traps.ts";
 export {
@@ -13,6 +13,7 @@ export {
   sessionSocketPath,
   tidyRunDirectory,
 } from "./run-directory.ts";
+export type { ViewTraps } from "./view-traps.ts";
 export { TRACED_BY_DEFAULT, type TraceOptions } from "./tracer.ts";
 export { becomeGuest, type Destination, newView, startSupervisor } from "./start.ts";
 export {
@@ -23,3 +24,4 @@ export {
   type ViewOptions,
 } from "./view.ts";
 export { parseViewNet, type ViewNet } from "./view-net.ts";
+export type { ViewNames } from "./view-state.ts";

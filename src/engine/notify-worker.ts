@@ -22,12 +22,14 @@ import {
 import { trapsOf } from "../viewos/index.ts";
 import { reply } from "./answer.ts";
 import { ConnectionCount, ControlDoor } from "./control-door.ts";
-import { NO_SETTINGS } from "./control-operations.ts";
+import { DebugLog } from "./debug-log.ts";
 import { MESSAGE, MESSAGE_HEADER_OCTETS } from "./launch-steps.ts";
 import { SharedSettings } from "./shared-settings.ts";
 import { PathCalls } from "./path-calls.ts";
-import { type PathTraps, policyOf } from "./path-traps.ts";
-import { type TraceOptions, Tracer } from "./tracer.ts";
+import { policyOf } from "./path-traps.ts";
+import { Tracer } from "./tracer.ts";
+import { NO_SETTINGS } from "./view-settings.ts";
+import type { ViewTraps } from "./view-traps.ts";
 import { TrappedCalls } from "./trapped-calls.ts";
 
 /** ENOSPC of unshare(2) has nothing to do with disks. */
@@ -45,9 +47,11 @@ export interface NotifyWorkerData {
   readonly connections: SharedArrayBuffer;
   /** Memory of the view's settings. */
   readonly settings: SharedArrayBuffer;
-  /** Calls that are answered by the supervisor, and what it denies. */
-  readonly paths: PathTraps | undefined;
-  readonly trace: { readonly options: TraceOptions; readonly descriptor: number } | undefined;
+  /** Where the debug log goes. */
+  readonly debug: number;
+  readonly traps: ViewTraps;
+  /** Descriptor that a trace is written to. */
+  readonly traceTo: number;
 }
 
 export type NotifyWorkerEvent =
@@ -75,15 +79,15 @@ class NotifyLoop {
   readonly #tracer: Tracer | undefined;
   readonly #door: ControlDoor;
   #calls: TrappedCalls | undefined;
+  #debug: DebugLog | undefined;
 
   constructor(data: NotifyWorkerData) {
     this.#data = data;
     this.#door = new ControlDoor(new ConnectionCount(data.connections), (descriptor, pid) => {
       this.#post({ kind: "control", descriptor, pid });
     });
-    if (data.trace !== undefined) {
-      this.#tracer = new Tracer(data.trace.options, data.trace.descriptor);
-    }
+    const { trace } = data.traps;
+    if (trace !== undefined) this.#tracer = new Tracer(trace, data.traceTo);
     this.#sessions.add(data.session);
   }
 
@@ -137,6 +141,7 @@ class NotifyLoop {
     const traced = this.#tracer?.capture(request);
     const answer = this.#calls!.perform(request);
     if (traced !== undefined) this.#tracer?.write(request, traced, answer);
+    if (this.#debug?.isOn === true) this.#debug.call(request, answer);
     reply(request, answer);
   }
 
@@ -178,18 +183,17 @@ class NotifyLoop {
       const uts = fstatSync(names, { bigint: true }).ino;
       setns(names, CLONE.NEWUTS);
       setns(mounts, CLONE.NEWNS);
-      const { paths } = this.#data;
+      const { paths } = this.#data.traps;
+      const settings = new SharedSettings(NO_SETTINGS, this.#data.settings);
       this.#calls = new TrappedCalls(
         standpoint,
         { mnt, uts },
-        {
-          door: this.#door,
-          settings: new SharedSettings(NO_SETTINGS, this.#data.settings),
-        },
+        { door: this.#door, settings },
         paths === undefined
           ? undefined
           : new PathCalls(standpoint, trapsOf(paths.calls), policyOf(paths)),
       );
+      this.#debug = new DebugLog(settings, this.#data.debug, (path) => standpoint.openProc(path));
     }
     closeDescriptor(mounts);
     closeDescriptor(names);

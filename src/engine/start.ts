@@ -18,7 +18,7 @@ import {
   viewRefusal,
   waitForChild,
 } from "../sys/index.ts";
-import { type MountSpec, type Trap, trapsOf } from "../viewos/index.ts";
+import type { MountSpec } from "../viewos/index.ts";
 import {
   type Command,
   type GuestPlan,
@@ -28,9 +28,8 @@ import {
 } from "./launch.ts";
 import { MESSAGE, MESSAGE_HEADER_OCTETS } from "./launch-steps.ts";
 import type { Leftovers } from "./leftovers.ts";
-import type { TraceOptions } from "./tracer.ts";
-import type { PathTraps } from "./path-traps.ts";
 import type { ViewNet } from "./view-net.ts";
+import { filterTraps, type ViewTraps } from "./view-traps.ts";
 
 /** What a supervisor is told at its start, as JSON in its last argument. */
 export interface SupervisorConfig {
@@ -41,10 +40,7 @@ export interface SupervisorConfig {
   readonly lifeline: number | undefined;
   /** Removed when the maker dies without closing the view. */
   readonly leftovers?: Leftovers;
-  /** What of the guests' calls is written to the trace descriptor. */
-  readonly trace?: TraceOptions;
-  /** Calls that name files and that the supervisor answers itself. */
-  readonly paths?: PathTraps;
+  readonly traps: ViewTraps;
 }
 
 /**
@@ -202,32 +198,25 @@ export function newView(options: {
   return { create: options };
 }
 
-function trapsFor(trace: TraceOptions | undefined, paths: PathTraps | undefined): readonly Trap[] {
-  const traced = trace === undefined ? [] : [{ calls: trace.calls }];
-  return paths === undefined ? traced : [...traced, ...trapsOf(paths.calls)];
-}
-
 /**
  * Replaces this process by a command in a view.
  * @param session leads to the view's supervisor
  * @param inherited descriptors above standard error that the command gets too
- * @param trace as the supervisor was told
- * @param paths the same
+ * @param traps as the supervisor was told
  */
 export function becomeGuest(
   session: number,
   enter: Destination,
   argv: readonly string[],
   inherited: readonly number[],
-  trace?: TraceOptions,
-  paths?: PathTraps,
+  traps: ViewTraps = {},
 ): never {
   const image = guestProgram({
     session,
     enter,
     directory: process.cwd(),
     openFiles: parentOpenFiles(),
-    traps: trapsFor(trace, paths),
+    traps: filterTraps(traps),
     command: commandFor(argv, process.env),
   });
   // Node marks what it has inherited close-on-exec.
@@ -253,7 +242,7 @@ export function spawnGuest(
     enter,
     directory: options.cwd ?? process.cwd(),
     openFiles: parentOpenFiles(),
-    traps: [],
+    traps: filterTraps({}),
     command: argv === undefined ? undefined : commandFor(argv, options.env ?? process.env),
   });
   const three = Array.isArray(options.stdio)

@@ -15,18 +15,17 @@ import {
   sessionPair,
 } from "../sys/index.ts";
 import { ConnectionCount } from "./control-door.ts";
-import {
-  NO_SETTINGS,
-  registerViewOperations,
-  ROOT_VIEW,
-  type ViewState,
-} from "./control-operations.ts";
+import { registerViewOperations } from "./control-operations.ts";
 import { ControlServer } from "./control-server.ts";
 import type { NotifyWorkerData, NotifyWorkerEvent } from "./notify-worker.ts";
 import { removeLeftovers } from "./leftovers.ts";
 import { forgetView, registerView, sessionSocketPath } from "./run-directory.ts";
 import { SPAWNED_SESSION, SPAWNED_TRACE, type SupervisorConfig } from "./start.ts";
+import { DebugLog } from "./debug-log.ts";
+import { mountingInsistsOnRoot } from "./setuid-programs.ts";
 import { SharedSettings } from "./shared-settings.ts";
+import { NO_SETTINGS } from "./view-settings.ts";
+import { ROOT_VIEW, type ViewState } from "./view-state.ts";
 import { killViewProcesses } from "./view-processes.ts";
 
 /** One line of JSON to the lifeline's other end. */
@@ -47,12 +46,17 @@ class Supervisor {
     this.#config = config;
     const connections = new ConnectionCount();
     this.#control = new ControlServer(connections);
+    const settings = new SharedSettings(NO_SETTINGS);
+    if (config.traps.setuidRoot ?? mountingInsistsOnRoot()) {
+      settings.write({ ...settings.value, setuidRoot: true });
+    }
     this.#view = {
       number: ROOT_VIEW,
       name: config.name,
       isRegistered: config.name !== undefined,
       rung: undefined,
-      settings: new SharedSettings(NO_SETTINGS),
+      settings,
+      debug: new DebugLog(settings),
       userNamespace: namespaceId("self", "user"),
     };
     registerViewOperations(this.#control, new Map([[ROOT_VIEW, this.#view]]));
@@ -64,12 +68,10 @@ class Supervisor {
         config.name === undefined ? undefined : listenSessions(sessionSocketPath(config.name)),
       stop: theirs,
       connections: connections.memory,
-      settings: this.#view.settings.memory,
-      paths: config.paths,
-      trace:
-        config.trace === undefined
-          ? undefined
-          : { options: config.trace, descriptor: SPAWNED_TRACE },
+      settings: settings.memory,
+      debug: this.#view.debug.descriptor,
+      traps: config.traps,
+      traceTo: SPAWNED_TRACE,
     };
     this.#worker = new Worker(fileURLToPath(new URL("./notify-worker.js", import.meta.url)), {
       workerData: data,

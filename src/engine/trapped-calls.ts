@@ -32,7 +32,8 @@ import {
   withFuseDescriptor,
 } from "../viewos/index.ts";
 import type { ControlDoor } from "./control-door.ts";
-import type { ViewSettings } from "./control-operations.ts";
+import type { ViewSettings } from "./view-settings.ts";
+import { SetuidPrograms } from "./setuid-programs.ts";
 import type { SharedSettings } from "./shared-settings.ts";
 import { type Answer, CONTINUE } from "./answer.ts";
 import type { PathCalls } from "./path-calls.ts";
@@ -89,6 +90,7 @@ export class TrappedCalls {
   readonly #standpoint: Standpoint;
   readonly #namespaces: ViewNamespaces;
   readonly #view: ViewControls;
+  readonly #setuid: SetuidPrograms;
   readonly #strings = new GuestStrings();
   readonly #paths: PathCalls | undefined;
 
@@ -100,6 +102,7 @@ export class TrappedCalls {
     paths?: PathCalls,
   ) {
     this.#standpoint = standpoint;
+    this.#setuid = new SetuidPrograms(standpoint);
     this.#namespaces = namespaces;
     this.#view = view;
     this.#paths = paths;
@@ -134,6 +137,9 @@ export class TrappedCalls {
         if (table === SYS_I386 && request.number === SYS_I386.umount) {
           return this.#inView(request, "mnt", () => this.#umount(request, 0));
         }
+        if (this.#setuid.isAsked(request) && this.#view.settings.value.setuidRoot) {
+          return this.#setuid.answer(request);
+        }
         // These come here only when they are traced; else the filter says the same.
         if (isRefusedInViews(request.arch, request.number)) {
           return { kind: "done", errno: ERRNO.ENOSYS };
@@ -156,7 +162,7 @@ export class TrappedCalls {
     if (fd === -1) return { kind: "done", errno: ERRNO.ESRCH };
     const inode = fstatSync(fd, { bigint: true }).ino;
     closeSync(fd);
-    if (inode !== this.#namespaces[kind]) return { kind: "continue" };
+    if (inode !== this.#namespaces[kind]) return CONTINUE;
     return { kind: "done", errno: action() };
   }
 

@@ -1,5 +1,7 @@
 export * from "./control.ts";
+export * from "./debug-tags.ts";
 export * from "./filter.ts";
+export * from "./login-command.ts";
 export * from "./mount-options.ts";
 export * from "./path-policy.ts";
 export * from "./path-shapes.ts";
