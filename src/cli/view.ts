@@ -7,9 +7,11 @@ import {
   newView,
   parseViewNet,
   type PathTraps,
+  sessionOfOwnView,
   startSupervisor,
   TRACED_BY_DEFAULT,
   type TraceOptions,
+  viewInside,
   type ViewTraps,
 } from "../engine/index.ts";
 import { inheritedDescriptors } from "../sys/index.ts";
@@ -93,6 +95,14 @@ function promptingShell(
   return named ?? (isPromptingShell(argv) ? argv[0] : undefined);
 }
 
+/** Only the filter of the outermost view can send calls to a supervisor. */
+function noTrapsInside(option: string): V2Error {
+  return new V2Error("TRAPS_INSIDE", `a view inside a view cannot begin with --${option}`, {
+    remedy: `give it to the outermost view: v2 view --${option} -- CMD concerns all views in it`,
+    exitCode: EXIT.unavailable,
+  });
+}
+
 /** Never returns on success: this process becomes the command. */
 export async function run(invocation: Invocation): Promise<number> {
   const inherited = inheritedDescriptors();
@@ -109,21 +119,30 @@ export async function run(invocation: Invocation): Promise<number> {
   };
   const words = [...invocation.words, ...invocation.rest];
   const argv = words.length > 0 ? words : [process.env["SHELL"] ?? "/bin/sh"];
+  const session = sessionOfOwnView();
+  if (session !== undefined) {
+    if (trace !== undefined) throw noTrapsInside("trace");
+    if (paths !== undefined) throw noTrapsInside("trap");
+    if (name !== undefined && options["no-prompt"] !== true) {
+      showInPrompt(name, promptingShell(options, argv));
+    }
+    const facts = { ...(name === undefined ? {} : { name }), net };
+    const root = options["root"] === true;
+    const destination = viewInside({ facts, root, hostName: name, mounts });
+    becomeGuest(session, destination, argv, inherited);
+  }
   if (name !== undefined) claimViewName(name);
   const file = trace?.file === undefined ? undefined : openTraceFile(trace.file);
-  const { pid, session } = startSupervisor({
+  const supervisor = startSupervisor({
     root: options["root"] === true,
     orphan: true,
-    config: {
-      name,
-      net,
-      traps,
-    },
+    config: { name, net, traps },
     ...(trace === undefined ? {} : { traceTo: file ?? STANDARD_ERROR }),
   });
   if (file !== undefined) closeSync(file);
-  if (options["no-prompt"] !== true)
-    showInPrompt(name ?? `view[${pid}]`, promptingShell(options, argv));
-  const view = newView({ supervisorPid: pid, hostName: name, mounts, network: net.length > 0 });
-  becomeGuest(session, view, argv, inherited, traps);
+  const shownAs = name ?? `view[${supervisor.pid}]`;
+  if (options["no-prompt"] !== true) showInPrompt(shownAs, promptingShell(options, argv));
+  const network = net.length > 0;
+  const view = newView({ supervisorPid: supervisor.pid, hostName: name, mounts, network });
+  becomeGuest(supervisor.session, view, argv, inherited, traps);
 }

@@ -15,7 +15,14 @@ export {
 } from "./run-directory.ts";
 export type { ViewTraps } from "./view-traps.ts";
 export { TRACED_BY_DEFAULT, type TraceOptions } from "./tracer.ts";
-export { becomeGuest, type Destination, newView, startSupervisor } from "./start.ts";
+export {
+  becomeGuest,
+  type Destination,
+  newView,
+  sessionOfOwnView,
+  startSupervisor,
+  viewInside,
+} from "./start.ts";
 export {
   type RunOptions,
   type RunResult,

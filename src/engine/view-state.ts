@@ -3,9 +3,6 @@ import type { DebugLog } from "./debug-log.ts";
 import type { SharedSettings } from "./shared-settings.ts";
 import type { ViewSettings } from "./view-settings.ts";
 
-/** Number of the view that a supervisor is started with. */
-export const ROOT_VIEW = 1;
-
 /** A view as its supervisor knows it. */
 export interface ViewState {
   readonly number: number;

@@ -10,3 +10,4 @@ export * from "./syscall-arguments.ts";
 export * from "./syscall-numbers.ts";
 export * from "./syscalls.ts";
 export * from "./traps.ts";
+export * from "./view-tree.ts";
