@@ -9,6 +9,7 @@ import {
 } from "../engine/index.ts";
 import { connectSession, inheritedDescriptors } from "../sys/index.ts";
 import type { Invocation } from "./command.ts";
+import { isPromptingShell, showInPrompt } from "./view-prompt.ts";
 
 /** Never returns on success: this process becomes the command. */
 export async function run(invocation: Invocation): Promise<number> {
@@ -33,12 +34,7 @@ export async function run(invocation: Invocation): Promise<number> {
   const inside = sessionOfOwnView();
   const session = inside ?? connectSession(sessionSocketPath(name));
   const command = argv.length > 0 ? argv : [process.env["SHELL"] ?? "/bin/sh"];
-  becomeGuest(
-    session,
-    { view: { pid: view.pid } },
-    command,
-    inherited,
-    undefined,
-    inside !== undefined,
-  );
+  if (isPromptingShell(command)) showInPrompt(name, command[0]);
+  const isInside = inside !== undefined;
+  becomeGuest(session, { view: { pid: view.pid } }, command, inherited, {}, isInside);
 }

@@ -8,9 +8,17 @@ import type { CommandSpec } from "./command.ts";
 import { findCommand } from "./find.ts";
 import { parseWords } from "./parse.ts";
 import { VIEW_COMMANDS } from "./table-view.ts";
+import { isPromptingShell } from "./view-prompt.ts";
 
 /** Options of `v2 view` that a server can serve. */
-const SERVED: ReadonlySet<string> = new Set(["name", "root", "net", "mount"]);
+const SERVED: ReadonlySet<string> = new Set([
+  "name",
+  "root",
+  "net",
+  "mount",
+  "no-prompt",
+  "prompt-for",
+]);
 
 /** Can the user's server do what these options ask for? */
 export function isServed(options: Readonly<Record<string, unknown>>): boolean {
@@ -28,6 +36,8 @@ export function interpret(line: readonly string[]): ViewRequest | undefined {
   if ("problem" in parsed || parsed.help || !isServed(parsed.options)) return undefined;
   const { options } = parsed;
   const count = parsed.words.length + parsed.rest.length;
+  // The prompt of a shell is changed through its environment, which the launcher takes as it is.
+  if (count === 0 || isPromptingShell([...parsed.words, ...parsed.rest])) return undefined;
   const many = (value: unknown): readonly string[] =>
     Array.isArray(value) ? (value as readonly string[]) : [];
   return {
@@ -35,6 +45,6 @@ export function interpret(line: readonly string[]): ViewRequest | undefined {
     root: options["root"] === true,
     net: many(options["net"]).map(parseViewNet),
     mounts: many(options["mount"]).map(parseMountSpec),
-    firstWord: count === 0 ? undefined : line.length - count,
+    firstWord: line.length - count,
   };
 }

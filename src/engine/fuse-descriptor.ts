@@ -69,7 +69,7 @@ export function mountWithOwnFuse(
     const failure = mount(withFuseOwner(withFuseDescriptor(data, ours), users, groups));
     if (failure !== 0) return failure;
     const isClosedOnExec = (flags & OPEN.closeOnExec) !== 0;
-    return request.replaceDescriptor(ours, theirs, isClosedOnExec) ? 0 : ERRNO.EIO;
+    return request.replace(ours, theirs, isClosedOnExec);
   } finally {
     closeDescriptor(ours);
   }

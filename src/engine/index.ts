@@ -1,3 +1,7 @@
+export { type ControlClient, controlOfOwnView, openControl } from "./control-client.ts";
+export type { DebugState } from "./debug-operation.ts";
+export type { ControlCaller, ControlHandler, ControlServer } from "./control-server.ts";
+export type { PathTraps } from "./path-traps.ts";
 export {
   claimViewName,
   findView,
@@ -13,6 +17,7 @@ export type { ViewRequest } from "./launch-answer.ts";
 export { identityMaps } from "./launch.ts";
 export { nativeLauncher } from "./native-launcher.ts";
 export { enterServer, serverSocketPath } from "./view-server.ts";
+export type { ViewTraps } from "./view-traps.ts";
 export { TRACED_BY_DEFAULT, type TraceOptions } from "./tracer.ts";
 export {
   becomeGuest,
@@ -30,3 +35,4 @@ export {
   type ViewOptions,
 } from "./view.ts";
 export { parseViewNet, type ViewNet } from "./view-net.ts";
+export type { ViewNames } from "./view-state.ts";

@@ -4,13 +4,9 @@ import { LaunchProgram } from "../sys/index.ts";
 import { type MountSpec, SYS_X86_64 as SYS } from "../viewos/index.ts";
 import { build, candidatesOf, type Command, identityMaps } from "./launch.ts";
 import { Launcher } from "./launch-steps.ts";
-import {
-  answerOctets,
-  answerPlace,
-  type LaunchRequest,
-  parseRequest,
-} from "./native-launcher.ts";
+import { answerOctets, answerPlace, type LaunchRequest, parseRequest } from "./native-launcher.ts";
 import { claimViewName } from "./run-directory.ts";
+import { filterTraps } from "./view-traps.ts";
 import type { ViewNet } from "./view-net.ts";
 
 const CLONE_NEWUSER = 0x10000000;
@@ -24,8 +20,8 @@ export interface ViewRequest {
   readonly root: boolean;
   readonly net: readonly ViewNet[];
   readonly mounts: readonly MountSpec[];
-  /** The command, as words of the command line from that one on; undefined: the user's shell. */
-  readonly firstWord: number | undefined;
+  /** The command: words of the command line from that one on. */
+  readonly firstWord: number;
 }
 
 /**
@@ -37,14 +33,17 @@ export type Interpreter = (line: readonly string[]) => ViewRequest | undefined;
 /**
  * Answers a request; undefined: the launcher is to make a cold start. A view's name is claimed.
  */
-export function answerLaunch(octets: Uint8Array, interpret: Interpreter): Uint8Array | undefined {
+export function answerLaunch(
+  octets: Uint8Array,
+  interpret: Interpreter,
+): { readonly octets: Uint8Array; readonly name: string | undefined } | undefined {
   try {
     const request = parseRequest(octets);
     const wanted = request === undefined ? undefined : interpret(request.line);
     if (request === undefined || wanted === undefined) return undefined;
     const answer = launchAnswer(request, wanted);
     if (wanted.name !== undefined) claimViewName(wanted.name);
-    return answer;
+    return { octets: answer, name: wanted.name };
   } catch (error) {
     // A mistake of the user's: the cold start meets it again and tells it.
     if (error instanceof V2Error) return undefined;
@@ -83,20 +82,18 @@ function launchAnswer(request: LaunchRequest, wanted: ViewRequest): Uint8Array {
     directory: undefined,
     isAfterNode: false,
     openFiles: undefined,
-    traps: [],
+    traps: filterTraps({}),
     command: commandOf(request, wanted.firstWord),
   });
   return answerOctets(program, entry.address);
 }
 
-function commandOf(request: LaunchRequest, firstWord: number | undefined): Command {
-  const { environment, line } = request;
-  const shell = environment.get("SHELL") ?? "/bin/sh";
-  const name = firstWord === undefined ? shell : line[firstWord]!;
+function commandOf(request: LaunchRequest, firstWord: number): Command {
+  const name = request.line[firstWord]!;
   return {
     name,
-    candidates: candidatesOf(name, environment.get("PATH")),
-    argv: firstWord === undefined ? [shell] : request.argumentsAt + BigInt(8 * firstWord),
+    candidates: candidatesOf(name, request.environment.get("PATH")),
+    argv: request.argumentsAt + BigInt(8 * firstWord),
     environment: request.environmentAt,
   };
 }

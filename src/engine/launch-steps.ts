@@ -2,8 +2,15 @@
  * The words of a launch program: what a launcher says to the supervisor, and the steps that several
  * programs share. Messages travel over a sequenced-packet socket; the first octet tells the kind.
  */
-import { type Address, LaunchProgram, type Result, type Step } from "../sys/index.ts";
+import {
+  type Address,
+  LaunchProgram,
+  type Result,
+  type SessionMessage,
+  type Step,
+} from "../sys/index.ts";
 import { SYS_X86_64 as SYS } from "../viewos/index.ts";
+import type { ViewNet } from "./view-net.ts";
 
 /** First octet of a message from a launcher. */
 export const MESSAGE = {
@@ -18,6 +25,8 @@ export const MESSAGE = {
    * namespace]: the filter is in place.
    */
   listener: 0x4c,
+  /** "C" pid, with [stream socket]: whoever sent it wants the control socket at its other end. */
+  control: 0x43,
   /**
    * "V" and `ViewFacts`, with descriptors [mount namespace, UTS namespace, user namespace,
    * standard error]: the namespaces of a view inside a view exist; waits for its maps.
@@ -50,6 +59,20 @@ export const LISTENER_MESSAGE_FLAGS = 0x4880;
 
 /** Octets of a message: kind, then a 32-bit value, then text. */
 export const MESSAGE_HEADER_OCTETS = 5;
+
+/** What a launcher says of its view, in the messages that have it. */
+export function factsOf(message: SessionMessage): ViewFacts {
+  const text = new TextDecoder().decode(message.octets.subarray(MESSAGE_HEADER_OCTETS));
+  return text === "" ? {} : (JSON.parse(text) as ViewFacts);
+}
+
+/** What the supervisor is told of a view that it did not know of. */
+export interface ViewFacts {
+  readonly name?: string;
+  readonly net?: readonly ViewNet[];
+  /** The view ends with its first process. */
+  readonly bound?: boolean;
+}
 
 export class Launcher {
   readonly program: LaunchProgram;

@@ -17,8 +17,7 @@ import {
   type Trap,
   trapRules,
 } from "../viewos/index.ts";
-import type { ViewNet } from "./view-net.ts";
-import { Launcher, LISTENER_MESSAGE_FLAGS, MESSAGE } from "./launch-steps.ts";
+import { Launcher, LISTENER_MESSAGE_FLAGS, MESSAGE, type ViewFacts } from "./launch-steps.ts";
 
 const PR_CAP_AMBIENT = 47;
 const PR_CAP_AMBIENT_RAISE = 2;
@@ -152,14 +151,6 @@ export interface NewView {
   readonly mounts: readonly MountSpec[];
   /** The view has a network namespace, which the supervisor fills. */
   readonly network: boolean;
-}
-
-/** What the supervisor is told of a view that it did not know of. */
-export interface ViewFacts {
-  readonly name?: string;
-  readonly net?: readonly ViewNet[];
-  /** The view ends with its first process. */
-  readonly bound?: boolean;
 }
 
 /** A view to be made inside the view that the launcher is in. */

@@ -20,7 +20,7 @@ import {
 import { MS } from "../viewos/index.ts";
 import type { Ground, GroundId, Grounds } from "./grounds.ts";
 import { MESSAGE_HEADER_OCTETS } from "./launch-steps.ts";
-import type { Answer } from "./trapped-calls.ts";
+import type { Answer } from "./answer.ts";
 
 const SLASH = Uint8Array.of(0x2f);
 

@@ -3,9 +3,8 @@
  * namespaces, takes sessions from launchers, and answers trapped calls. It never touches Node's
  * event loop.
  */
-import { fstatSync, writeSync } from "node:fs";
+import { fstatSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
-import { ERRNO, errnoText, EXIT } from "../base/index.ts";
 import {
   acceptSession,
   closeDescriptor,
@@ -17,28 +16,47 @@ import {
   type SessionMessage,
   Standpoint,
 } from "../sys/index.ts";
-import { VUSESSION } from "../viewos/index.ts";
+import { trapsOf, VUSESSION } from "../viewos/index.ts";
+import { type Answer, reply } from "./answer.ts";
+import { ConnectionCount, ControlDoor } from "./control-door.ts";
+import { DebugLog } from "./debug-log.ts";
 import { type GroundId, Grounds } from "./grounds.ts";
-import type { ViewFacts } from "./launch.ts";
-import { MESSAGE, MESSAGE_HEADER_OCTETS } from "./launch-steps.ts";
+import { factsOf, MESSAGE, MESSAGE_HEADER_OCTETS, type ViewFacts } from "./launch-steps.ts";
+import { explainFailure } from "./launch-failure.ts";
 import { type NestedEvent, Nesting } from "./nesting.ts";
-import { type TraceOptions, Tracer } from "./tracer.ts";
-import { type Answer, reply, TrappedCalls } from "./trapped-calls.ts";
+import { PathCalls } from "./path-calls.ts";
+import { policyOf } from "./path-traps.ts";
+import { SharedSettings } from "./shared-settings.ts";
+import { Tracer } from "./tracer.ts";
+import { TrappedCalls } from "./trapped-calls.ts";
+import { NO_SETTINGS } from "./view-settings.ts";
+import type { ViewTraps } from "./view-traps.ts";
 
-/** ENOSPC of unshare(2) has nothing to do with disks. */
-const LIMIT_HINT =
-  "\n    a limit of namespaces is reached; 'v2 doctor' tells which, and how to lift it";
+/** Descriptors of a view that another thread has taken in; they belong to the worker then. */
+export interface AdoptedView {
+  readonly listener: number;
+  readonly mounts: number;
+  readonly names: number;
+}
 
 export interface NotifyWorkerData {
-  /** The first launcher's session. */
-  readonly session: number;
+  /** The first launcher's session; undefined: the view exists, see `adopted`. */
+  readonly session: number | undefined;
+  /** A view whose first launcher is done already. */
+  readonly adopted: AdoptedView | undefined;
   /** Listening socket for further sessions; undefined: the view has no name to be entered by. */
   readonly listening: number | undefined;
-  /** It goes on when there is no view. */
-  readonly isServer: boolean;
   /** `WorkerCommand`s come here; closed: end. */
   readonly commands: number;
-  readonly trace: { readonly options: TraceOptions; readonly descriptor: number } | undefined;
+  /** Memory of the count of control connections. */
+  readonly connections: SharedArrayBuffer;
+  /** Memory of the views' settings. */
+  readonly settings: SharedArrayBuffer;
+  /** Where the debug log goes. */
+  readonly debug: number;
+  readonly traps: ViewTraps;
+  /** Descriptor that a trace is written to. */
+  readonly traceTo: number;
 }
 
 export type NotifyWorkerEvent =
@@ -50,6 +68,14 @@ export type NotifyWorkerEvent =
       readonly standardError: number | undefined;
       readonly facts: ViewFacts;
     }
+  /** The process wants the view's control socket at the other end of this one. */
+  | {
+      readonly kind: "control";
+      readonly descriptor: number;
+      readonly pid: number;
+      /** The view that it is in; undefined: it is outside. */
+      readonly ground: GroundId | undefined;
+    }
   /** A guest with that pid has installed its filter. */
   | {
       readonly kind: "entered";
@@ -59,16 +85,6 @@ export type NotifyWorkerEvent =
       readonly userNamespace: bigint;
       readonly facts: ViewFacts;
     }
-  /** A native launcher asks for its program. */
-  | {
-      readonly kind: "request";
-      readonly session: number;
-      readonly isInside: boolean;
-      readonly uid: number;
-      readonly octets: Uint8Array;
-    }
-  /** The last process under the filters of the view on that ground is gone. */
-  | { readonly kind: "left"; readonly ground: GroundId }
   | NestedEvent
   /** The view on that ground, which "nested" announced, is complete. */
   | { readonly kind: "born"; readonly ground: GroundId }
@@ -80,7 +96,7 @@ export type NotifyWorkerEvent =
 /** What the main thread tells the worker, as JSON; descriptors then belong to the worker. */
 export type WorkerCommand =
   /** Further sessions come on that listening socket, until its other user closes it. */
-  | { readonly kind: "listen"; readonly descriptor: number }
+  | { readonly kind: "listen"; readonly descriptor: number; readonly ground: string }
   /** Tell when the process behind this pidfd ends; the view on the ground stands by it. */
   | { readonly kind: "watch"; readonly descriptor: number; readonly ground: string }
   /** The view on that ground is gone. */
@@ -104,23 +120,58 @@ class NotifyLoop {
   /** A session or a listener came or went since the last wait was prepared. */
   #changed = true;
   readonly #tracer: Tracer | undefined;
-  readonly #calls = new TrappedCalls(this.#standpoint, this.#grounds);
+  readonly #door: ControlDoor;
+  readonly #calls: TrappedCalls;
+  readonly #debug: DebugLog;
 
   constructor(data: NotifyWorkerData) {
     this.#data = data;
-    if (data.trace !== undefined) {
-      this.#tracer = new Tracer(data.trace.options, data.trace.descriptor);
-    }
+    const door = new ControlDoor(new ConnectionCount(data.connections), (descriptor, pid) => {
+      this.#post({ kind: "control", descriptor, pid, ground: this.#groundOf(pid) });
+    });
+    this.#door = door;
+    const settings = new SharedSettings(NO_SETTINGS, data.settings);
+    const standpoint = this.#standpoint;
+    const { paths, trace } = data.traps;
+    const named =
+      paths === undefined
+        ? undefined
+        : new PathCalls(standpoint, trapsOf(paths.calls), policyOf(paths));
+    this.#calls = new TrappedCalls(standpoint, this.#grounds, { door, settings }, named);
+    this.#debug = new DebugLog(settings, data.debug, (path) => standpoint.openProc(path));
+    if (trace !== undefined) this.#tracer = new Tracer(trace, data.traceTo);
     if (data.session !== undefined) this.#sessions.add(data.session);
+    if (data.adopted !== undefined) this.#adopt(data.adopted);
     if (data.listening !== undefined) this.#listening.add(data.listening);
   }
 
-  /**
-   * Runs until no process of a view is left, or until told to stop; a server's only until told.
-   */
+  /** Runs until no process of a view is left, or until told to stop. */
   run(): void {
-    const { isServer } = this.#data;
-    while (isServer || this.#sessions.size > 0 || this.#listeners.size > 0) {
+    try {
+      this.#loop();
+    } finally {
+      // The process may go on with other views; callers that wait get ENOSYS from now on.
+      this.#release();
+    }
+  }
+
+  #release(): void {
+    this.#grounds.release();
+    this.#standpoint.close();
+    for (const session of this.#sessions) this.#nesting.close(session);
+    for (const descriptor of [
+      this.#data.commands,
+      ...this.#listening,
+      ...this.#sessions,
+      ...this.#watchedProcesses.keys(),
+      ...this.#listeners.keys(),
+    ]) {
+      closeDescriptor(descriptor);
+    }
+  }
+
+  #loop(): void {
+    while (this.#sessions.size > 0 || this.#listeners.size > 0) {
       if (this.#changed) this.#watch();
       this.#watched.wait();
       if (this.#watched.events(0) !== 0 && !this.#obey()) return;
@@ -185,16 +236,15 @@ class NotifyLoop {
     // Only the hang-up is left: the last process under this filter is gone.
     this.#changed = true;
     this.#listeners.delete(listener.descriptor);
-    const ground = this.#outermost.get(listener.descriptor)!;
     this.#outermost.delete(listener.descriptor);
     closeDescriptor(listener.descriptor);
-    if (![...this.#outermost.values()].includes(ground)) this.#post({ kind: "left", ground });
   }
 
   #answer(request: NotifyListener): void {
     const traced = this.#tracer?.capture(request);
     const answer = this.#perform(request);
     if (traced !== undefined) this.#tracer?.write(request, traced, answer);
+    if (this.#debug.isOn) this.#debug.call(request, answer);
     reply(request, answer);
   }
 
@@ -232,20 +282,10 @@ class NotifyLoop {
       case MESSAGE.listener:
         this.#enter(session, message, pid);
         break;
-      case MESSAGE.hello:
-        sendMessage(session, Uint8Array.of(1));
+      case MESSAGE.request:
+        // In a view Node makes the next one: it knows how the user is numbered there.
+        sendMessage(session, Uint8Array.of(0));
         break;
-      case MESSAGE.request: {
-        const { octets, uid = -1 } = message;
-        this.#post({
-          kind: "request",
-          session,
-          isInside: this.#nesting.has(session),
-          uid,
-          octets,
-        });
-        break;
-      }
       case MESSAGE.nested: {
         const event = this.#nesting.admit(session, message);
         if (event === undefined) break;
@@ -258,9 +298,12 @@ class NotifyLoop {
         if (ground !== undefined) this.#post({ kind: "born", ground });
         break;
       }
+      case MESSAGE.control:
+        this.#connect(message, value);
+        break;
       case MESSAGE.failed:
       case MESSAGE.notExecuted:
-        this.#explain(session, message, value);
+        explainFailure(session, message, value);
         break;
       default:
         for (const descriptor of message.descriptors) closeDescriptor(descriptor);
@@ -274,41 +317,29 @@ class NotifyLoop {
     if (users === undefined) return;
     const userNamespace = fstatSync(users, { bigint: true }).ino;
     closeDescriptor(users);
-    const ground = this.#grounds.add(mounts, names).mnt;
-    this.#listeners.set(listener, new NotifyListener(listener));
-    this.#outermost.set(listener, ground);
+    const ground = this.#adopt({ listener, mounts, names });
     const facts = factsOf(message);
     this.#post({ kind: "entered", pid, session, ground, userNamespace, facts });
   }
 
-  /** A launcher failed: say why on its standard error and tell it its exit code. */
-  #explain(session: number, message: SessionMessage, errno: number): void {
-    const label = new TextDecoder().decode(message.octets.subarray(MESSAGE_HEADER_OCTETS));
-    const [standardError] = message.descriptors;
-    if (standardError !== undefined) {
-      try {
-        // Without an errno the reason has been told before (the network).
-        const hint = errno === ERRNO.ENOSPC && label.endsWith("namespaces") ? LIMIT_HINT : "";
-        if (errno !== 0)
-          writeSync(standardError, `v2 view: ${label}: ${errnoText(errno)}${hint}\n`);
-      } catch {
-        // Nobody reads the launcher's standard error: the exit code still tells.
-      }
-      closeDescriptor(standardError);
-    }
-    // 127 is about the command alone: a mount on a directory that is missing is a 126.
-    const isMissing = message.octets[0] === MESSAGE.notExecuted && errno === ERRNO.ENOENT;
-    const code = isMissing ? EXIT.commandNotFound : EXIT.cannotExecute;
-    const answer = new Uint8Array(4);
-    new DataView(answer.buffer).setInt32(0, code, true);
-    sendMessage(session, answer);
+  #adopt({ listener, mounts, names }: AdoptedView): GroundId {
+    const ground = this.#grounds.add(mounts, names).mnt;
+    this.#listeners.set(listener, new NotifyListener(listener));
+    this.#outermost.set(listener, ground);
+    return ground;
   }
-}
 
-/** What a launcher says of its view. */
-function factsOf(message: SessionMessage): ViewFacts {
-  const text = new TextDecoder().decode(message.octets.subarray(MESSAGE_HEADER_OCTETS));
-  return text === "" ? {} : (JSON.parse(text) as ViewFacts);
+  /** The view of a process. */
+  #groundOf(pid: number): GroundId | undefined {
+    const inode = this.#standpoint.namespaceOf(pid, "mnt");
+    return inode === undefined ? undefined : this.#grounds.find("mnt", inode)?.mnt;
+  }
+
+  /** Somebody outside the view, who may open its session, wants the control socket. */
+  #connect({ descriptors: [socket, ...others] }: SessionMessage, pid: number): void {
+    for (const descriptor of others) closeDescriptor(descriptor);
+    if (socket !== undefined) this.#door.take(socket, pid);
+  }
 }
 
 new NotifyLoop(workerData as NotifyWorkerData).run();

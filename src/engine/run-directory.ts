@@ -8,6 +8,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmdirSync,
   rmSync,
   writeFileSync,
@@ -142,6 +143,16 @@ export function claimViewName(name: string): string {
 /** Writes what others need to enter the view. */
 export function registerView(view: RegisteredView): void {
   writeFileSync(join(viewDirectory(view.name), "view.json"), JSON.stringify(view), { mode: 0o600 });
+}
+
+/** Gives a registered view another name. Throws a V2Error when a running view has that. */
+export function renameView(from: string, to: string): void {
+  const view = findView(from);
+  if (view === undefined) return;
+  const directory = claimViewName(to);
+  rmSync(directory, { recursive: true, force: true });
+  renameSync(viewDirectory(from), directory);
+  registerView({ ...view, name: to });
 }
 
 /** Forgets a view; nothing happens when it is not there. */

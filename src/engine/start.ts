@@ -11,7 +11,7 @@ import {
   closeDescriptor,
   execInPlace,
   executableInMemory,
-  privateCall,
+  callForDescriptor,
   receiveMessage,
   sendMessage,
   sessionPair,
@@ -27,13 +27,12 @@ import {
   guestProgram,
   type IdentityMaps,
   identityMaps,
-  type ViewFacts,
   supervisorProgram,
 } from "./launch.ts";
-import { MESSAGE, MESSAGE_HEADER_OCTETS } from "./launch-steps.ts";
+import { MESSAGE, MESSAGE_HEADER_OCTETS, type ViewFacts } from "./launch-steps.ts";
 import type { Leftovers } from "./leftovers.ts";
-import type { TraceOptions } from "./tracer.ts";
 import type { ViewNet } from "./view-net.ts";
+import { filterTraps, type ViewTraps } from "./view-traps.ts";
 
 /** What a supervisor is told at its start, as JSON in its last argument. */
 export interface SupervisorConfig {
@@ -44,13 +43,12 @@ export interface SupervisorConfig {
   readonly lifeline: number | undefined;
   /** Removed when the maker dies without closing the view. */
   readonly leftovers?: Leftovers;
+  readonly traps: ViewTraps;
   /**
    * The supervisor is to be the user's server, when there is none: a module whose `interpret` reads
    * the command lines of native launchers.
    */
   readonly interpreter?: string;
-  /** What of the guests' calls is written to the trace descriptor. */
-  readonly trace?: TraceOptions;
 }
 
 /**
@@ -199,7 +197,8 @@ export type Destination = GuestPlan["enter"];
  * A session with the supervisor of the view that this process is in; undefined outside of views.
  */
 export function sessionOfOwnView(): number | undefined {
-  return privateCall(VUSESSION);
+  const session = callForDescriptor(VUSESSION);
+  return session < 0 ? undefined : session;
 }
 
 /** A destination that is made now, inside the view that this process is in. */
@@ -230,7 +229,7 @@ export function newView(options: {
  * Replaces this process by a command in a view.
  * @param session leads to the view's supervisor
  * @param inherited descriptors above standard error that the command gets too
- * @param trace as the supervisor was told
+ * @param traps as the supervisor was told
  * @param isInside this process is in a view already: its calls are trapped as they are
  */
 export function becomeGuest(
@@ -238,7 +237,7 @@ export function becomeGuest(
   enter: Destination,
   argv: readonly string[],
   inherited: readonly number[],
-  trace?: TraceOptions,
+  traps: ViewTraps = {},
   isInside = "nest" in enter,
 ): never {
   const image = guestProgram({
@@ -247,7 +246,7 @@ export function becomeGuest(
     directory: process.cwd(),
     isAfterNode: true,
     openFiles: parentOpenFiles(),
-    traps: isInside ? undefined : trace === undefined ? [] : [{ calls: trace.calls }],
+    traps: isInside ? undefined : filterTraps(traps),
     command: commandFor(argv, process.env),
   });
   // Node marks what it has inherited close-on-exec.
@@ -278,7 +277,7 @@ export function spawnGuest(
     directory: options.cwd ?? process.cwd(),
     isAfterNode: true,
     openFiles: parentOpenFiles(),
-    traps: isInside ? undefined : [],
+    traps: isInside ? undefined : filterTraps({}),
     ...(isBound ? { lifeline: SPAWNED_LIFELINE } : {}),
     command: argv === undefined ? undefined : commandFor(argv, options.env ?? process.env),
   });

@@ -3,7 +3,6 @@
  * lives as long as a process of the view does. Started by `startSupervisor`; not a command of its
  * own.
  */
-import { writeSync } from "node:fs";
 import { Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
@@ -14,13 +13,24 @@ import {
   sendMessage,
   sessionPair,
 } from "../sys/index.ts";
-import type { NotifyWorkerData, NotifyWorkerEvent, WorkerCommand } from "./notify-worker.ts";
+import { ConnectionCount } from "./control-door.ts";
+import { registerViewOperations } from "./control-operations.ts";
+import { ControlServer } from "./control-server.ts";
+import type {
+  AdoptedView,
+  NotifyWorkerData,
+  NotifyWorkerEvent,
+  WorkerCommand,
+} from "./notify-worker.ts";
 import { removeLeftovers } from "./leftovers.ts";
-import { forgetView, sessionSocketPath } from "./run-directory.ts";
-import type { Interpreter } from "./launch-answer.ts";
+import { sessionSocketPath } from "./run-directory.ts";
 import { SPAWNED_SESSION, SPAWNED_TRACE, type SupervisorConfig } from "./start.ts";
+import { DebugLog } from "./debug-log.ts";
+import { mountingInsistsOnRoot } from "./setuid-programs.ts";
+import { SharedSettings } from "./shared-settings.ts";
 import { ViewBook } from "./view-book.ts";
-import { idleMs, type ServerPlace, takeServerPlace } from "./view-server.ts";
+import { sayTo, type SupervisorHost, ViewHost } from "./view-host.ts";
+import { NO_SETTINGS } from "./view-settings.ts";
 import { killViewProcesses } from "./view-processes.ts";
 
 /** One line of JSON to the lifeline's other end. */
@@ -32,43 +42,68 @@ class Supervisor {
   readonly #config: SupervisorConfig;
   readonly #lifeline: Socket | undefined;
   readonly #commands: number;
-  readonly #worker: Worker;
-  /** Undefined: not the user's server, but one view's supervisor. */
-  readonly #place: ServerPlace | undefined;
-  #idle: NodeJS.Timeout | undefined;
-  readonly #book = new ViewBook((command) => this.#tell(command));
+  #worker: Worker | undefined;
+  readonly #control: ControlServer;
+  readonly #book: ViewBook;
+  readonly #host: SupervisorHost | undefined;
+  readonly #shared: Omit<NotifyWorkerData, "session" | "adopted" | "listening">;
+  /** Sockets on which a view may be entered that has no worker yet. */
+  #listening: number | undefined;
+  #isOver = false;
 
-  constructor(config: SupervisorConfig) {
+  /** @param host the process has other supervisors too; the view's launcher is done */
+  constructor(config: SupervisorConfig, host?: SupervisorHost) {
     this.#config = config;
+    this.#host = host;
+    const connections = new ConnectionCount();
+    this.#control = new ControlServer(connections);
+    const settings = new SharedSettings(NO_SETTINGS);
+    if (config.traps.setuidRoot ?? mountingInsistsOnRoot()) {
+      settings.write({ ...settings.value, setuidRoot: true });
+    }
+    const debug = new DebugLog(settings);
+    this.#book = new ViewBook((command) => this.#tell(command), { settings, debug });
+    registerViewOperations(this.#control, this.#book);
     const [commands, theirs] = sessionPair();
     this.#commands = commands;
-    this.#place = config.interpreter === undefined ? undefined : takeServerPlace();
-    const data: NotifyWorkerData = {
-      session: SPAWNED_SESSION,
-      listening:
-        config.name === undefined
-          ? this.#place?.listening
-          : listenSessions(sessionSocketPath(config.name)),
-      isServer: this.#place !== undefined,
+    this.#shared = {
       commands: theirs,
-      trace:
-        config.trace === undefined
-          ? undefined
-          : { options: config.trace, descriptor: SPAWNED_TRACE },
+      connections: connections.memory,
+      settings: settings.memory,
+      debug: debug.descriptor,
+      traps: config.traps,
+      traceTo: SPAWNED_TRACE,
     };
-    this.#worker = new Worker(fileURLToPath(new URL("./notify-worker.js", import.meta.url)), {
-      workerData: data,
-    });
     this.#lifeline = config.lifeline === undefined ? undefined : this.#watch(config.lifeline);
   }
 
   /** Begins to serve; the process ends with the view's last process. */
   start(): void {
-    this.#worker.on("message", (event: NotifyWorkerEvent) => void this.#on(event));
-    this.#worker.on("error", (error) => this.#end(1, error));
+    const { name } = this.#config;
+    const listening = name === undefined ? undefined : listenSessions(sessionSocketPath(name));
+    this.#work({ ...this.#shared, session: SPAWNED_SESSION, adopted: undefined, listening });
     for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
-      process.on(signal, () => this.#endView());
+      process.on(signal, () => this.endView());
     }
+  }
+
+  /** Gives a hosted view its worker. */
+  wake(adopted: AdoptedView): void {
+    this.#work({ ...this.#shared, session: undefined, adopted, listening: this.#listening });
+  }
+
+  #work(workerData: NotifyWorkerData): void {
+    const file = fileURLToPath(new URL("./notify-worker.js", import.meta.url));
+    // Descriptors are closed by who has opened them: Node's own list of a thread's would be wrong,
+    // because most are closed past it.
+    this.#worker = new Worker(file, { workerData, trackUnmanagedFds: false });
+    this.#worker.on("message", (event: NotifyWorkerEvent) => void this.on(event));
+    this.#worker.on("error", (error) => this.#end(1, error));
+  }
+
+  /** See ViewBook. */
+  keepCables(session: number, unplug: () => void): void {
+    this.#book.keepCables(session, unplug);
   }
 
   /** The lifeline's end of file means that whoever made the view is gone. */
@@ -77,7 +112,7 @@ class Supervisor {
     let isOrderly = false;
     const end = (): void => {
       if (!isOrderly) this.#sweep();
-      this.#endView();
+      this.endView();
     };
     lifeline.on("data", () => (isOrderly = true));
     lifeline.on("error", end);
@@ -90,10 +125,17 @@ class Supervisor {
     this.#lifeline?.write(`${JSON.stringify(report)}\n`);
   }
 
-  async #on(event: NotifyWorkerEvent): Promise<void> {
+  /** Does what a worker's event asks for. */
+  async on(event: NotifyWorkerEvent): Promise<void> {
     switch (event.kind) {
       case "network":
         await this.#plugCables(event);
+        break;
+      case "control":
+        this.#control.serve(event.descriptor, {
+          pid: event.pid,
+          view: this.#book.numberOf(event.ground),
+        });
         break;
       case "entered":
         this.#enter(event);
@@ -107,49 +149,33 @@ class Supervisor {
       case "ended":
         this.#book.ended(event.ground);
         break;
-      case "request":
-        await this.#answer(event);
-        break;
-      case "left":
-        if (this.#config.interpreter !== undefined) this.#book.close(event.ground);
-        break;
       case "empty":
         this.#end(0);
     }
-    if (this.#place !== undefined) this.#stayForAWhile();
-  }
-
-  /** The user's server ends when it has had no view for some time. */
-  #stayForAWhile(): void {
-    clearTimeout(this.#idle);
-    this.#idle = this.#book.isEmpty
-      ? setTimeout(() => this.#end(0), idleMs(process.env))
-      : undefined;
-  }
-
-  /** A native launcher gets its program; an octet means: not here. */
-  async #answer(event: Extract<NotifyWorkerEvent, { kind: "request" }>): Promise<void> {
-    let answer: Uint8Array = Uint8Array.of(0);
-    const { interpreter } = this.#config;
-    if (interpreter !== undefined && !event.isInside && event.uid === process.geteuid!()) {
-      const { answerLaunch } = await import("./launch-answer.ts");
-      const { interpret } = (await import(interpreter)) as { interpret: Interpreter };
-      answer = answerLaunch(event.octets, interpret) ?? answer;
-    }
-    sendMessage(event.session, answer);
   }
 
   #enter(event: Extract<NotifyWorkerEvent, { kind: "entered" }>): void {
     if (this.#book.has(event.ground)) return;
     const { name } = this.#config;
     // The socket of the one view of a supervisor of its own is there from the beginning.
-    if (name === undefined && event.facts.name !== undefined) this.#book.listen(event.facts.name);
+    if (name === undefined && event.facts.name !== undefined) {
+      this.#book.listen(event.facts.name, event.ground);
+    }
     this.#book.addOutermost(event, name === undefined ? event.facts : { name });
     this.#report({ kind: "ready", pid: event.pid });
   }
 
   #tell(command: WorkerCommand): void {
+    if (command.kind === "listen") this.#listening ??= command.descriptor;
+    // The door stands by the process of an outermost view; the worker by those of the others.
+    if (this.#host !== undefined && (this.#worker === undefined || this.#isOutermost(command))) {
+      return this.#host.tellDoor(command);
+    }
     sendMessage(this.#commands, new TextEncoder().encode(JSON.stringify(command)));
+  }
+
+  #isOutermost({ kind, ground }: WorkerCommand): boolean {
+    return kind === "watch" && this.#book.isOutermost(BigInt(ground));
   }
 
   /**
@@ -176,34 +202,45 @@ class Supervisor {
 
   /** The maker was killed: what it would have removed is for us to remove. */
   #sweep(): void {
-    killViewProcesses(namespaceId("self", "user"));
+    killViewProcesses(this.#userNamespace);
     if (this.#config.leftovers !== undefined) removeLeftovers(this.#config.leftovers);
   }
 
+  get #userNamespace(): bigint | undefined {
+    return this.#host?.userNamespace ?? namespaceId("self", "user");
+  }
+
   /** Ends every process of the view, then the supervisor. */
-  #endView(): void {
-    killViewProcesses(namespaceId("self", "user"));
+  endView(): void {
+    killViewProcesses(this.#userNamespace);
     this.#end(0);
   }
 
-  #end(code: number, error?: Error): never {
-    if (error !== undefined) process.stderr.write(`${error.stack ?? error.message}\n`);
-    this.#place?.leave();
-    this.#book.closeAll();
-    if (this.#config.name !== undefined) forgetView(this.#config.name);
-    closeDescriptor(this.#commands);
-    process.exit(code);
+  /** The process goes on with other views. */
+  #release(hadWorker = false): void {
+    closeDescriptor(this.#shared.debug);
+    if (!hadWorker) closeDescriptor(this.#shared.commands);
+    if (!hadWorker && this.#listening !== undefined) closeDescriptor(this.#listening);
   }
-}
 
-function sayTo(descriptor: number, text: string): void {
-  try {
-    writeSync(descriptor, text);
-  } catch {
-    // Its reader is gone; the exit code still tells.
+  #end(code: number, error?: Error): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    if (error !== undefined) process.stderr.write(`${error.stack ?? error.message}\n`);
+    this.#book.closeAll();
+    closeDescriptor(this.#commands);
+    if (this.#host === undefined) process.exit(code);
+    if (this.#worker === undefined) this.#release();
+    else this.#worker.once("exit", () => this.#release(true));
+    this.#host.over();
   }
 }
 
 process.chdir("/");
 process.title = "v2 supervisor";
-new Supervisor(JSON.parse(process.argv[2] ?? "{}") as SupervisorConfig).start();
+const config = JSON.parse(process.argv[2] ?? "{}") as SupervisorConfig;
+if (config.interpreter === undefined) new Supervisor(config).start();
+else {
+  process.title = "v2 server";
+  void new ViewHost(config, (one, host) => new Supervisor(one, host));
+}

@@ -15,12 +15,13 @@ import {
 } from "../sys/index.ts";
 import { type ViewNode, ViewTree } from "../viewos/index.ts";
 import type { GroundId } from "./grounds.ts";
-import type { ViewFacts } from "./launch.ts";
+import type { ViewFacts } from "./launch-steps.ts";
 import type { NestedEvent } from "./nesting.ts";
 import type { NotifyWorkerEvent, WorkerCommand } from "./notify-worker.ts";
 import { claimViewName, forgetView, registerView, sessionSocketPath } from "./run-directory.ts";
 import type { ViewNet } from "./view-net.ts";
 import { killViewProcesses, viewProcesses } from "./view-processes.ts";
+import type { ViewState } from "./view-state.ts";
 
 /** What is known of a view. */
 interface Entry {
@@ -51,14 +52,48 @@ export interface ViewReport {
 /** The views of one supervisor. */
 export class ViewBook {
   readonly #tell: (command: WorkerCommand) => void;
+  readonly #shared: Pick<ViewState, "settings" | "debug">;
   readonly #tree = new ViewTree<unknown>();
   readonly #entries = new Map<GroundId, Entry>();
   /** Cables of outermost views that are not complete, by the session that makes them. */
   readonly #cables = new Map<number, () => void>();
 
-  /** @param tell reaches the worker that stands on the grounds. */
-  constructor(tell: (command: WorkerCommand) => void) {
+  /**
+   * @param tell reaches the worker that stands on the grounds.
+   * @param shared what all views of the supervisor have in common.
+   */
+  constructor(
+    tell: (command: WorkerCommand) => void,
+    shared: Pick<ViewState, "settings" | "debug">,
+  ) {
     this.#tell = tell;
+    this.#shared = shared;
+  }
+
+  /** What is told of a view, by its number; undefined: it is gone. */
+  get(number: number): ViewState | undefined {
+    const entry = [...this.#entries.values()].find(({ node }) => node.id === number);
+    if (entry === undefined) return undefined;
+    const { node, userNamespace } = entry;
+    return {
+      ...this.#shared,
+      number,
+      userNamespace,
+      rung: undefined,
+      isRegistered: node.name !== undefined,
+      get name() {
+        return node.name;
+      },
+      set name(name: string | undefined) {
+        node.name = name;
+      },
+    };
+  }
+
+  /** Number of the view on a ground; of no ground: of the outermost view. */
+  numberOf(ground: GroundId | undefined): number {
+    const entry = ground === undefined ? undefined : this.#entries.get(ground);
+    return (entry ?? [...this.#entries.values()][0])?.node.id ?? 0;
   }
 
   /** Enters an outermost view; its name is claimed already. */
@@ -66,16 +101,16 @@ export class ViewBook {
     { ground, pid, userNamespace, session }: Extract<NotifyWorkerEvent, { kind: "entered" }>,
     { name }: ViewFacts,
   ): void {
-    const entry = {
+    const entry: Entry = {
       node: this.#tree.open(undefined, name),
       ground,
       userNamespace,
+      pid,
       isBound: false,
+      isBorn: true,
       session,
       net: [],
       unplug: this.#cables.get(session),
-      pid,
-      isBorn: true,
     };
     this.#cables.delete(session);
     this.#entries.set(ground, entry);
@@ -84,13 +119,15 @@ export class ViewBook {
   }
 
   /** A view may be entered by its name, which is claimed. */
-  listen(name: string): void {
-    this.#tell({ kind: "listen", descriptor: listenSessions(sessionSocketPath(name)) });
+  listen(name: string, ground: GroundId): void {
+    const descriptor = listenSessions(sessionSocketPath(name));
+    this.#tell({ kind: "listen", descriptor, ground: String(ground) });
   }
 
-  /** Is there no view? */
-  get isEmpty(): boolean {
-    return this.#entries.size === 0;
+  /** Is it a view that was made outside of all others? */
+  isOutermost(ground: GroundId): boolean {
+    const entry = this.#entries.get(ground);
+    return entry !== undefined && entry.node.parent === undefined;
   }
 
   /** Is the ground that of a known view? */
@@ -124,19 +161,19 @@ export class ViewBook {
     const { ground, pid, userNamespace, session } = event;
     if (name !== undefined) claimViewName(name);
     const node = this.#tree.open(parent.node.id, name);
-    const entry = {
+    const entry: Entry = {
       node,
       ground,
       userNamespace,
+      pid,
       isBound: bound,
+      isBorn: false,
       session,
       net,
       unplug: undefined,
-      pid,
-      isBorn: false,
     };
     this.#entries.set(ground, entry);
-    if (name !== undefined) this.listen(name);
+    if (name !== undefined) this.listen(name, ground);
     this.#watch(entry);
   }
 

@@ -4,8 +4,10 @@
  * It is found by a socket in the run directory. One that cannot take the socket serves the view it
  * was started for and ends with it.
  */
+import { createHash } from "node:crypto";
 import { renameSync, statSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import {
   closeDescriptor,
   connectSession,
@@ -17,16 +19,29 @@ import {
   sendMessage,
 } from "../sys/index.ts";
 import { MESSAGE } from "./launch-steps.ts";
-import { runDirectory, runDirectoryPath } from "./run-directory.ts";
+import { runDirectory, runDirectoryPath, tidyRunDirectory } from "./run-directory.ts";
 
 /** How long a server stays when it has no view. */
 const IDLE_S = 60;
 /** The least: a launcher that was let in has that long to come back with its view. */
 const IDLE_LEAST_S = 2;
 
-/** Where the user's server listens. */
+/** The code that a server of this installation runs. */
+const PROGRAM = fileURLToPath(new URL("./supervisor.js", import.meta.url));
+/** Changes with every compilation in a checkout; an installed package has none. */
+const BUILD = fileURLToPath(new URL("../../.tsbuildinfo", import.meta.url));
+
+/** Where the user's server listens: each installation has its own. */
 export function serverSocketPath(): string {
-  return join(runDirectoryPath(), "server");
+  const hash = createHash("sha256").update(PROGRAM).digest("hex").slice(0, 12);
+  return join(runDirectoryPath(), `server-${hash}`);
+}
+
+/** Differs when the program on disk is another than before: a server then takes no more views. */
+export function programIdentity(): string {
+  return [PROGRAM, BUILD]
+    .map((path) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0)
+    .join();
 }
 
 /** Idle time, in milliseconds; the environment variable V2_SERVER_IDLE_S sets another. */
@@ -63,6 +78,7 @@ export function takeServerPlace(): ServerPlace | undefined {
       } catch {
         // Gone already.
       }
+      tidyRunDirectory();
     },
   };
 }
@@ -81,6 +97,7 @@ export function enterServer(): ServerSession | undefined {
   } catch {
     return undefined;
   }
+  // An empty message reads as the end of the session.
   const isLetIn =
     sendMessage(session, Uint8Array.of(MESSAGE.hello)) && receiveMessage(session) !== undefined;
   if (isLetIn) return { session, pid: peerPid(session) };

@@ -100,6 +100,7 @@ export class View implements AsyncDisposable {
       config: {
         name: options.name,
         net: options.net ?? [],
+        traps: {},
         ...(options.leftovers === undefined ? {} : { leftovers: leftoversAt(options.leftovers) }),
       },
     });

@@ -1,10 +1,12 @@
 /** The door of the kernel layer. */
 export * from "./accounts.ts";
+export * from "./credentials.ts";
 export * from "./descriptor.ts";
 export * from "./epoll.ts";
 export * from "./fd-passing.ts";
 export * from "./ethtool.ts";
 export * from "./fifo.ts";
+export * from "./file-calls.ts";
 export * from "./guest-memory.ts";
 export * from "./host-settings.ts";
 export * from "./huge-pages.ts";
@@ -20,6 +22,7 @@ export * from "./network-namespace.ts";
 export * from "./packet-socket.ts";
 export * from "./poll.ts";
 export * from "./probe.ts";
+export * from "./private-call.ts";
 export * from "./process.ts";
 export * from "./seccomp-notify.ts";
 export * from "./session-socket.ts";

@@ -15,6 +15,10 @@ const waitpidCall = declare<(pid: number, status: Uint8Array, options: number) =
 const fcntlCall = declare<(fd: number, command: number, argument: number) => number>(
   "int fcntl(int fd, int command, int argument)",
 );
+const dup3Call = declare<(fd: number, number: number, flags: number) => number>(
+  "int dup3(int fd, int number, int flags)",
+);
+const O_CLOEXEC = 0o2000000;
 const SYS_PIDFD_OPEN = 434;
 const SYS_PIDFD_GETFD = 438;
 const pidfdOpenCall = declareSyscall<(pid: number, flags: number) => number>(SYS_PIDFD_OPEN, [
@@ -68,6 +72,11 @@ export function waitForChild(pid: number): number {
   }
 }
 
+/** dup3(2): `number` names what `fd` names from now on, in one step for all threads. */
+export function replaceDescriptor(fd: number, number: number): void {
+  check(dup3Call(fd, number, O_CLOEXEC), "dup3", String(fd));
+}
+
 /** Sets or clears close-on-exec of a descriptor. */
 export function setCloseOnExec(fd: number, on: boolean): void {
   const F_SETFD = 2;
@@ -82,13 +91,4 @@ export function pidfdOpen(pid: number): number {
 /** pidfd_getfd(2): a copy of a descriptor of another process, or -1 (see `errno`). */
 export function pidfdGetDescriptor(pidfd: number, fd: number): number {
   return pidfdGetfdCall(pidfd, fd, 0);
-}
-
-/**
- * Makes a system call without arguments that only a supervisor could answer.
- * @returns its result; undefined when it failed, as it does where no supervisor listens.
- */
-export function privateCall(number: number): number | undefined {
-  const result = declareSyscall<() => number>(number, [])();
-  return result === -1 ? undefined : result;
 }

@@ -14,11 +14,11 @@ const NOTIF_SEND = 0xc0182101;
 const NOTIF_ID_VALID = 0x40082102;
 const NOTIF_ADDFD = 0x40182103;
 const FLAG_CONTINUE = 1;
-const ADDFD_FLAG_SETFD = 1;
-const ADDFD_FLAG_SEND = 2;
+/** SECCOMP_ADDFD_FLAG_SEND: put the descriptor in and let the call return it, in one step. */
+const ADDFD_SEND = 2;
+/** SECCOMP_ADDFD_FLAG_SETFD: the new descriptor has the number that we say. */
+const ADDFD_SETFD = 1;
 const O_CLOEXEC = 0o2000000;
-/** struct seccomp_notif_addfd: id u64, flags u32, source u32, target u32, flags of the new one. */
-const ADDFD_OCTETS = 24;
 
 /**
  * struct seccomp_notif: id u64, pid u32, flags u32, data { nr i32, arch u32, ip u64, args u64[6] }.
@@ -27,6 +27,9 @@ const REQUEST = { id: 0, pid: 8, number: 16, arch: 20, args: 32 } as const;
 const REQUEST_OCTETS = 80;
 /** struct seccomp_notif_resp: id u64, val i64, error i32, flags u32. */
 const RESPONSE_OCTETS = 24;
+/** struct seccomp_notif_addfd: id u64, flags u32, srcfd u32, newfd u32, newfd_flags u32. */
+const ADDFD = { flags: 8, source: 12, target: 16, sourceFlags: 20 } as const;
+const ADDFD_OCTETS = 24;
 
 /** One listener's requests, one at a time; the buffers are reused from call to call. */
 export class NotifyListener {
@@ -35,6 +38,9 @@ export class NotifyListener {
   readonly #view = new DataView(this.#request.buffer);
   readonly #response = new Uint8Array(RESPONSE_OCTETS);
   readonly #answer = new DataView(this.#response.buffer);
+  readonly #addition = new Uint8Array(ADDFD_OCTETS);
+  readonly #added = new DataView(this.#addition.buffer);
+  readonly #id = this.#request.subarray(REQUEST.id, REQUEST.id + 8);
 
   constructor(descriptor: number) {
     this.descriptor = descriptor;
@@ -44,6 +50,20 @@ export class NotifyListener {
   receive(): boolean {
     this.#request.fill(0);
     return ioctlCall(this.descriptor, NOTIF_RECV, this.#request) === 0;
+  }
+
+  /**
+   * A request that was taken before, to be answered now: only its id is known, all else reads as 0.
+   */
+  requestBy(id: bigint): NotifyListener {
+    const request = new NotifyListener(this.descriptor);
+    request.#view.setBigUint64(REQUEST.id, id, true);
+    return request;
+  }
+
+  /** Names the request for as long as its caller waits. */
+  get id(): bigint {
+    return this.#view.getBigUint64(REQUEST.id, true);
   }
 
   /** Thread that made the call, in the number space of our own pid namespace. */
@@ -77,8 +97,7 @@ export class NotifyListener {
   /** False once the caller is gone: what was read of its memory may be another's. */
   isValid(): boolean {
     for (;;) {
-      const id = this.#request.subarray(REQUEST.id, REQUEST.id + 8);
-      if (ioctlCall(this.descriptor, NOTIF_ID_VALID, id) === 0) return true;
+      if (ioctlCall(this.descriptor, NOTIF_ID_VALID, this.#id) === 0) return true;
       if (errno() !== ERRNO.EINTR) return false;
     }
   }
@@ -101,36 +120,38 @@ export class NotifyListener {
   }
 
   /**
-   * The call returns a copy of one of our descriptors.
-   * @returns false when it cannot be given; the caller still waits.
+   * The call returns a copy of our descriptor, with the caller's next free number.
+   * @returns 0, or the errno for which the call did not return: EMFILE when it has too many.
    */
-  giveDescriptor(descriptor: number, closeOnExec: boolean): boolean {
-    const flags = closeOnExec ? O_CLOEXEC : 0;
-    return this.#addDescriptor(descriptor, 0, ADDFD_FLAG_SEND, flags) !== -1;
+  inject(descriptor: number, closeOnExec: boolean): number {
+    this.#addition.set(this.#id);
+    this.#added.setUint32(ADDFD.flags, ADDFD_SEND, true);
+    this.#added.setUint32(ADDFD.source, descriptor, true);
+    this.#added.setUint32(ADDFD.sourceFlags, closeOnExec ? O_CLOEXEC : 0, true);
+    while (ioctlCall(this.descriptor, NOTIF_ADDFD, this.#addition) === -1) {
+      const failure = errno();
+      if (failure !== ERRNO.EINTR) return failure;
+    }
+    return 0;
   }
 
   /**
-   * Puts a copy of one of our descriptors in the place of one of the caller's, who still waits.
-   * @returns false when it cannot be done.
+   * Puts a copy of our descriptor in the place of one of the caller's, who still waits.
+   * @returns 0, or the errno for which it was not done.
    */
-  replaceDescriptor(descriptor: number, theirs: number, closeOnExec: boolean): boolean {
-    const flags = closeOnExec ? O_CLOEXEC : 0;
-    return this.#addDescriptor(descriptor, theirs, ADDFD_FLAG_SETFD, flags) !== -1;
-  }
-
-  #addDescriptor(source: number, target: number, flags: number, targetFlags: number): number {
-    const octets = new Uint8Array(ADDFD_OCTETS);
-    octets.set(this.#request.subarray(REQUEST.id, REQUEST.id + 8));
-    const view = new DataView(octets.buffer);
-    view.setUint32(8, flags, true);
-    view.setUint32(12, source, true);
-    view.setUint32(16, target, true);
-    view.setUint32(20, targetFlags, true);
-    return ioctlCall(this.descriptor, NOTIF_ADDFD, octets);
+  replace(descriptor: number, theirs: number, closeOnExec: boolean): number {
+    const addition = new Uint8Array(ADDFD_OCTETS);
+    const view = new DataView(addition.buffer);
+    addition.set(this.#id);
+    view.setUint32(ADDFD.flags, ADDFD_SETFD, true);
+    view.setUint32(ADDFD.source, descriptor, true);
+    view.setUint32(ADDFD.target, theirs, true);
+    view.setUint32(ADDFD.sourceFlags, closeOnExec ? O_CLOEXEC : 0, true);
+    return ioctlCall(this.descriptor, NOTIF_ADDFD, addition) === -1 ? errno() : 0;
   }
 
   #send(value: bigint, error: number, flags: number): void {
-    this.#response.set(this.#request.subarray(REQUEST.id, REQUEST.id + 8));
+    this.#response.set(this.#id);
     this.#answer.setBigInt64(8, value, true);
     this.#answer.setInt32(16, error, true);
     this.#answer.setUint32(20, flags, true);

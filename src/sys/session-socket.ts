@@ -168,10 +168,7 @@ export function receiveMessage(fd: number): SessionMessage | undefined {
 }
 
 /** Descriptors (SCM_RIGHTS) and sender (SCM_CREDENTIALS) of a message. */
-function controlMessages(
-  control: Uint8Array,
-  octets: number,
-): Omit<SessionMessage, "octets"> {
+function controlMessages(control: Uint8Array, octets: number): Omit<SessionMessage, "octets"> {
   const view = new DataView(control.buffer);
   const descriptors: number[] = [];
   let pid: number | undefined;

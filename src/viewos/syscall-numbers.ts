@@ -63,6 +63,12 @@ export const SYS_I386 = {
 } as const;
 
 /**
+ * The private call of a view, on every architecture: answered with a descriptor of the view's
+ * control socket. No kernel has it, so outside a view it fails with ENOSYS.
+ */
+export const VUCTL = 22101;
+
+/**
  * The private call that begins a view in a view, on every architecture: answered with a session
  * that leads to the view's supervisor. No kernel has it, so outside a view it fails with ENOSYS.
  */

@@ -187,7 +187,7 @@ test("a trace of the outer view shows the calls of the views in it", async () =>
   const outcome = await inView(`${nested("mount -t tmpfs none /mnt")}; true`, ["--trace=mount"]);
   assert.match(outcome.stderr, /mount\("none", "\/mnt", "tmpfs"/);
   const refused = await inView(nested("true", "--trace"));
-  assert.match(refused.stderr, /cannot begin a trace/);
+  assert.match(refused.stderr, /cannot begin with --trace/);
 });
 
 test("a FUSE server mounts in a view inside a view, also as root of it", async (t) => {
