@@ -1,6 +1,6 @@
 /**
- * `v2 links DIR`: the native launcher as `v2`, and the historical command names as links to it or to
- * this program.
+ * `v2 links DIR`: the native launcher as `v2`, and the historical command names as links to it or
+ * to this program.
  */
 import {
   lstatSync,

@@ -55,7 +55,7 @@ export type DoorEvent =
       readonly facts: ViewFacts;
       readonly view: AdoptedView;
     }
-  /** The first call of a view waits, or somebody who wants to enter it; it is the door's no more. */
+  /** A view's first call waits, or somebody who wants to enter it: it is the door's no more. */
   | { readonly kind: "wake"; readonly ground: GroundId }
   /** A view that made no call has ended; its descriptors are closed. */
   | { readonly kind: "left"; readonly ground: GroundId }

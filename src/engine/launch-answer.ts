@@ -13,6 +13,7 @@ const CLONE_NEWUSER = 0x10000000;
 const O_CLOEXEC = 0o2000000;
 const SOL_SOCKET = 1;
 const SO_RCVTIMEO = 20;
+const TIMEVAL_OCTETS = 16;
 
 /** A view that a command line asks for. */
 export interface ViewRequest {
@@ -56,10 +57,8 @@ function launchAnswer(request: LaunchRequest, wanted: ViewRequest): Uint8Array {
   const program = new LaunchProgram(answerPlace(request));
   const launcher = new Launcher(request.session, program);
   const forever = program.words([0, 0]);
-  const entry = launcher.step("session", SYS.setsockopt, [
-    ...[request.session, SOL_SOCKET, SO_RCVTIMEO],
-    ...[forever, 16],
-  ]);
+  const timeout = [SOL_SOCKET, SO_RCVTIMEO, forever, TIMEVAL_OCTETS] as const;
+  const entry = launcher.step("session", SYS.setsockopt, [request.session, ...timeout]);
   // A launcher from another world (a container with the same /tmp) gets no further than here.
   const otherwise = { onFailure: request.cold };
   const users = program.string(`/proc/${process.pid}/ns/user`);

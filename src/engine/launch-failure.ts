@@ -1,4 +1,4 @@
-/** A launcher that failed: what is said on its standard error, and the exit code that it is told. */
+/** A launcher that failed: what is said where it speaks, and the exit code that it is told. */
 import { writeSync } from "node:fs";
 import { ERRNO, errnoText, EXIT } from "../base/index.ts";
 import { closeDescriptor, sendMessage, type SessionMessage } from "../sys/index.ts";

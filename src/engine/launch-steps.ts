@@ -18,7 +18,7 @@ export const MESSAGE = {
   maps: 0x4d,
   /** "R" pid: the supervisor runs with that process number. */
   running: 0x52,
-  /** "N" pid and `ViewFacts`, with [standard error]: the network namespace exists; waits for its cables. */
+  /** "N" pid and `ViewFacts`, with [standard error]: the network namespace waits for its cables. */
   network: 0x4e,
   /**
    * "L" pid and `ViewFacts`, with descriptors [listener, mount namespace, UTS namespace, user

@@ -1,16 +1,23 @@
 /**
  * The native launcher: an executable of some thousand octets that a shell finds as `v2`. It sends
- * its command line and environment to the user's server and gets back the rest of its program,
- * steps that make the view and run the command. Whatever comes in between (no server, one of another
- * version, a command that is not for it) it becomes Node with `main.js`, as if it had been that from
- * the beginning: a cold start.
+ * its command line and environment to the user's server and gets back the rest of its program, the
+ * steps that make the view and run the command. Whatever comes in between (no server, one of
+ * another version, a command that is not for it), it becomes Node with `main.js`, as if it had been
+ * that from the beginning: a cold start.
  *
  * The request: kind, version, descriptor of the session, length of the command line (32 bits each);
  * then 64-bit words: address of the stack, of the environment, of the step that makes a cold start;
  * then the command line and the environment as /proc shows them. The answer: the address of the
  * first step, the steps in a room of fixed size, the data.
  */
-import { type Address, LaunchProgram, type ProgramPlace } from "../sys/index.ts";
+import {
+  type Address,
+  type Argument,
+  LaunchProgram,
+  type ProgramPlace,
+  type Step,
+  type StepOptions,
+} from "../sys/index.ts";
 import { SYS_X86_64 as SYS, VUSESSION } from "../viewos/index.ts";
 import { MESSAGE } from "./launch-steps.ts";
 
@@ -52,9 +59,9 @@ export function nativeLauncher(plan: LauncherPlan): Uint8Array {
   const program = new LaunchProgram();
   const text = (value: string): Address => program.string(value);
   const cold = coldStart(program, plan);
-  const call: LaunchProgram["call"] = (number, args, options = {}) =>
+  const call = (number: number, args: readonly Argument[], options?: StepOptions): Step =>
     program.call(number, args, { onFailure: cold.step, ...options });
-  const { NOTHING, request } = { NOTHING: -1, request: new Uint8Array(REQUEST_OCTETS) };
+  const request = new Uint8Array(REQUEST_OCTETS);
   const view = new DataView(request.buffer);
   view.setUint32(0, MESSAGE.request, true);
   view.setUint32(REQUEST.version, LAUNCHER_VERSION, true);
@@ -63,7 +70,7 @@ export function nativeLauncher(plan: LauncherPlan): Uint8Array {
   const cell = (offset: number): Address => header + BigInt(offset);
 
   const flags = MAP_PRIVATE_FIXED_ANONYMOUS;
-  const first = call(SYS.mmap, [ROOM_ADDRESS, ROOM_OCTETS, PROT_READ_WRITE, flags, NOTHING, 0]);
+  const first = call(SYS.mmap, [ROOM_ADDRESS, ROOM_OCTETS, PROT_READ_WRITE, flags, -1, 0]);
   const inside = call(VUSESSION, []);
   const outside = program.detached(SYS.socket, [AF_UNIX, SOCK_SEQPACKET_CLOEXEC, 0], {
     onFailure: cold.step,
@@ -80,11 +87,8 @@ export function nativeLauncher(plan: LauncherPlan): Uint8Array {
   const ask = call(SYS.setsockopt, [session, SOL_SOCKET, SO_RCVTIMEO, timeout, 16]);
 
   const environment = SENT_ADDRESS + BigInt(LINE_OCTETS_MAX);
-  const parts = program.words([
-    ...[header, REQUEST_OCTETS],
-    ...[SENT_ADDRESS, 0],
-    ...[environment, 0],
-  ]);
+  const vector = [header, REQUEST_OCTETS, SENT_ADDRESS, 0, environment, 0];
+  const parts = program.words(vector);
   for (const [name, room, octetsMax, lengthAt] of [
     ["cmdline", SENT_ADDRESS, LINE_OCTETS_MAX, parts + 24n],
     ["environ", environment, ENVIRONMENT_OCTETS_MAX, parts + 40n],
@@ -99,11 +103,10 @@ export function nativeLauncher(plan: LauncherPlan): Uint8Array {
   outside.stores.push(cell(REQUEST.session));
   const answer = program.words([0, 0, 0, 3, 0, 0, 0]);
   const receive = call(SYS.recvmsg, [session, answer, 0], { atLeast: STEPS_OCTETS });
-  const into = program.words([
-    ...[program.nextCell(receive), 8],
-    ...[ROOM_ADDRESS, STEPS_OCTETS],
-    ...[ROOM_ADDRESS + BigInt(STEPS_OCTETS), SENT_ADDRESS - ROOM_ADDRESS - BigInt(STEPS_OCTETS)],
-  ]);
+  const data = ROOM_ADDRESS + BigInt(STEPS_OCTETS);
+  const next = program.nextCell(receive);
+  const rooms = [next, 8, ROOM_ADDRESS, STEPS_OCTETS, data, SENT_ADDRESS - data];
+  const into = program.words(rooms);
   program.setWord(answer, 2, into);
   inside.next = ask;
   inside.stores.push(...outside.stores);

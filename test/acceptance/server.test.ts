@@ -125,7 +125,12 @@ test("a warm start keeps words, environment, directory, descriptors, mask, limit
         "-c",
         `umask 037; ulimit -Sn 77; exec ${prefix} "$@" 7</etc/hostname`,
         "-",
-        ...["sh", "-c", script, "-", "two words", ""],
+        "sh",
+        "-c",
+        script,
+        "-",
+        "two words",
+        "",
       ],
       {
         input: "in\n",
@@ -147,7 +152,9 @@ test("a warm view mounts, has its name, and is the user that it should be", asyn
     "hostname; id -u; ls -A /mnt; mount -t tmpfs none /media; ls -A /media; umount /mnt";
   const words = ["view", "--name", "warm", "--mount", "tmpfs::/mnt", "--", "sh", "-c", script];
   assert.deepEqual(await warm(world, words), {
-    ...{ code: 0, signal: null, stderr: "" },
+    code: 0,
+    signal: null,
+    stderr: "",
     stdout: `warm\n${process.getuid!()}\n`,
   });
   const root = await warm(world, ["view", "--root", "--", "id", "-u"]);
