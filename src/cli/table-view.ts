@@ -7,7 +7,7 @@ export const VIEW_COMMANDS: readonly CommandSpec[] = [
     group: "Views",
     summary: "run a command with its own view of mounts, names and network",
     usage:
-      "[--name N] [--root] [--net SWITCH[,ip=…][,mac=…]]… [--mount SPEC]… [--trace[=CLASS[,CLASS…]]] [--trace-to FILE] [--json] [-- CMD…]",
+      "[--name N] [--root] [--net SWITCH[,ip=…][,mac=…]]… [--mount SPEC]… [--trace[=CLASS[,CLASS…]]] [--trace-to FILE] [--json] [--engine=E] [-- CMD…]",
     details: [
       "CMD (default: your shell) runs as you, with your files, terminal, job control and exit status.",
       "What it mounts (mount, vumount, FUSE servers) is seen in the view only.",
@@ -40,6 +40,11 @@ export const VIEW_COMMANDS: readonly CommandSpec[] = [
         help: "write the trace there instead of to standard error",
       },
       json: { type: "boolean", help: "trace as JSON, one object per line" },
+      engine: {
+        type: "string",
+        value: "auto|A|B|C|D",
+        help: "how: userns+fuse (A), userns (B), notify (C) or ptrace (D); default: the best here",
+      },
     },
     stopAtFirstWord: true,
     examples: [

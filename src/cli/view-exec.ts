@@ -1,6 +1,12 @@
 /** `v2 view exec NAME -- CMD…`: enters a running view by name. */
 import { V2Error, EXIT } from "../base/index.ts";
-import { becomeGuest, findView, listViews, sessionSocketPath } from "../engine/index.ts";
+import {
+  becomeGuest,
+  existingView,
+  findView,
+  listViews,
+  sessionSocketPath,
+} from "../engine/index.ts";
 import { connectSession, inheritedDescriptors } from "../sys/index.ts";
 import type { Invocation } from "./command.ts";
 
@@ -26,5 +32,5 @@ export async function run(invocation: Invocation): Promise<number> {
   }
   const session = connectSession(sessionSocketPath(name));
   const command = argv.length > 0 ? argv : [process.env["SHELL"] ?? "/bin/sh"];
-  becomeGuest(session, { view: { pid: view.pid } }, command, inherited);
+  becomeGuest(session, existingView(view), command, inherited);
 }

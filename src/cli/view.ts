@@ -5,6 +5,7 @@ import {
   becomeGuest,
   claimViewName,
   newView,
+  parseRung,
   parseViewNet,
   startSupervisor,
   TRACED_BY_DEFAULT,
@@ -66,17 +67,20 @@ export async function run(invocation: Invocation): Promise<number> {
   const net = list(options["net"]).map(parseViewNet);
   const mounts = list(options["mount"]).map(parseMountSpec);
   const trace = parseTrace(options);
+  const rung = parseRung((options["engine"] as string | undefined) ?? "auto");
   const words = [...invocation.words, ...invocation.rest];
   const argv = words.length > 0 ? words : [process.env["SHELL"] ?? "/bin/sh"];
   if (name !== undefined) claimViewName(name);
   const file = trace?.file === undefined ? undefined : openTraceFile(trace.file);
-  const { pid, session } = startSupervisor({
+  const { pid, session, outside } = startSupervisor({
     root: options["root"] === true,
     orphan: true,
     config: { name, net, ...(trace === undefined ? {} : { trace: trace.options }) },
     ...(trace === undefined ? {} : { traceTo: file ?? STANDARD_ERROR }),
+    ...(rung === undefined ? {} : { rung }),
   });
   if (file !== undefined) closeSync(file);
-  const view = newView({ supervisorPid: pid, hostName: name, mounts, network: net.length > 0 });
+  const network = net.length > 0;
+  const view = newView({ supervisorPid: pid, hostName: name, mounts, network, outside });
   becomeGuest(session, view, argv, inherited, trace?.options);
 }

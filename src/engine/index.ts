@@ -10,7 +10,21 @@ export {
   tidyRunDirectory,
 } from "./run-directory.ts";
 export { TRACED_BY_DEFAULT, type TraceOptions } from "./tracer.ts";
-export { becomeGuest, type Destination, newView, startSupervisor } from "./start.ts";
+export {
+  FILTERING_RUNGS,
+  parseRung,
+  probeRungs,
+  type Rung,
+  type RungReport,
+  RUNGS,
+} from "./rungs.ts";
+export {
+  becomeGuest,
+  type Destination,
+  existingView,
+  newView,
+  startSupervisor,
+} from "./start.ts";
 export {
   type RunOptions,
   type RunResult,

@@ -17,6 +17,7 @@ import {
   type Trap,
   trapRules,
 } from "../viewos/index.ts";
+import { enterOutside, type OutsideView, passRules } from "./launch-outside.ts";
 import { Launcher, LISTENER_MESSAGE_FLAGS, MESSAGE } from "./launch-steps.ts";
 
 const PR_CAP_AMBIENT = 47;
@@ -69,7 +70,8 @@ function wholeMap(file: "uid_map" | "gid_map"): string {
 
 export interface SupervisorPlan {
   readonly session: number;
-  readonly maps: IdentityMaps;
+  /** Undefined: it stays in our user namespace. */
+  readonly maps: IdentityMaps | undefined;
   /** The supervisor becomes an orphan (its launcher forks); else it stays a child of the caller. */
   readonly orphan: boolean;
   readonly argv: readonly string[];
@@ -80,16 +82,7 @@ export interface SupervisorPlan {
 export function supervisorProgram(plan: SupervisorPlan): Uint8Array {
   const launcher = new Launcher(plan.session);
   const { program } = launcher;
-  launcher.step("a user namespace", SYS.unshare, [CLONE.NEWUSER]);
-  if (plan.maps.fromOutside) {
-    launcher.send(MESSAGE.maps, undefined);
-    launcher.awaitAnswer("the maps of the user namespace");
-  } else {
-    launcher.writeFile("the group map", "/proc/self/setgroups", "deny");
-    launcher.writeFile("the user map", "/proc/self/uid_map", plan.maps.uid);
-    launcher.writeFile("the group map", "/proc/self/gid_map", plan.maps.gid);
-  }
-  keepCapabilities(launcher);
+  if (plan.maps !== undefined) ownUserNamespace(launcher, plan.maps);
   const execute = (): void =>
     launcher.execute(
       plan.argv[0]!,
@@ -111,6 +104,19 @@ export function supervisorProgram(plan: SupervisorPlan): Uint8Array {
   }
   execute();
   return launcher.compile();
+}
+
+function ownUserNamespace(launcher: Launcher, maps: IdentityMaps): void {
+  launcher.step("a user namespace", SYS.unshare, [CLONE.NEWUSER]);
+  if (maps.fromOutside) {
+    launcher.send(MESSAGE.maps, undefined);
+    launcher.awaitAnswer("the maps of the user namespace");
+  } else {
+    launcher.writeFile("the group map", "/proc/self/setgroups", "deny");
+    launcher.writeFile("the user map", "/proc/self/uid_map", maps.uid);
+    launcher.writeFile("the group map", "/proc/self/gid_map", maps.gid);
+  }
+  keepCapabilities(launcher);
 }
 
 /**
@@ -157,7 +163,10 @@ export interface Command {
 
 export interface GuestPlan {
   readonly session: number;
-  readonly enter: { readonly view: ExistingView } | { readonly create: NewView };
+  readonly enter:
+    | { readonly view: ExistingView }
+    | { readonly create: NewView }
+    | { readonly outside: OutsideView };
   readonly directory: string;
   /** Soft and hard limit of open files to restore (Node raises the soft one). */
   readonly openFiles: readonly [soft: bigint, hard: bigint] | undefined;
@@ -171,11 +180,14 @@ export interface GuestPlan {
 export function guestProgram(plan: GuestPlan): Uint8Array {
   const launcher = new Launcher(plan.session);
   launcher.step("session", SYS.fcntl, [plan.session, F_SETFD, FD_CLOEXEC]);
-  if ("view" in plan.enter) joinView(launcher, plan.enter.view);
+  if ("outside" in plan.enter) enterOutside(launcher, plan.enter.outside);
+  else if ("view" in plan.enter) joinView(launcher, plan.enter.view);
   else makeView(launcher, plan.enter.create);
   launcher.attempt(SYS.chdir, [launcher.program.string(plan.directory)]);
   restoreAfterNode(launcher, plan);
   installFilter(launcher, plan);
+  // Without namespaces it is the supervisor who mounts and names, once it sees the calls.
+  if ("outside" in plan.enter) furnish(launcher, plan.enter.outside);
   if (plan.command === undefined) hold(launcher, plan.session);
   else {
     const { program } = launcher;
@@ -219,15 +231,21 @@ function makeView(launcher: Launcher, view: NewView): void {
   const everything = program.string("/");
   const none = program.string("none");
   launcher.step("the view's mounts", SYS.mount, [none, everything, 0, MS.REC | MS.SLAVE, 0]);
-  if (view.hostName !== undefined) {
-    const name = new TextEncoder().encode(view.hostName);
-    launcher.step("the host name", SYS.sethostname, [program.bytes(name), name.length]);
-  }
-  for (const mount of view.mounts) initialMount(launcher, mount);
+  furnish(launcher, view);
   if (view.network) {
     launcher.send(MESSAGE.network, launcher.step("pid", SYS.getpid, []), [2]);
     launcher.awaitAnswer("the view's network");
   }
+}
+
+/** The names and mounts that a view begins with. */
+function furnish(launcher: Launcher, view: Pick<NewView, "hostName" | "mounts">): void {
+  if (view.hostName !== undefined) {
+    const name = new TextEncoder().encode(view.hostName);
+    const octets = launcher.program.bytes(name);
+    launcher.step("the host name", SYS.sethostname, [octets, name.length]);
+  }
+  for (const mount of view.mounts) initialMount(launcher, mount);
 }
 
 function initialMount(launcher: Launcher, spec: MountSpec): void {
@@ -277,12 +295,13 @@ function listenerMessageRule(session: number): FilterRule {
   };
 }
 
-function installFilter(launcher: Launcher, { session, traps }: GuestPlan): void {
+function installFilter(launcher: Launcher, { session, traps, enter }: GuestPlan): void {
   const { program } = launcher;
   const wanted = trapRules(traps);
   const message = wanted.length === 0 ? [] : [listenerMessageRule(session)];
   // A trap goes before a refusal of level 0: the supervisor refuses in its place.
-  const filter = compileFilter([...message, ...wanted, ...levelZeroRules()]);
+  const passed = "outside" in enter ? passRules(traps, enter.outside.pass) : [];
+  const filter = compileFilter([...message, ...passed, ...wanted, ...levelZeroRules()]);
   // struct sock_fprog: length u16, padding, pointer.
   const descriptor = program.words([filter.length / 8, program.bytes(filter)]);
   const opened = (kind: string): Step =>

@@ -20,8 +20,10 @@ import {
   Standpoint,
 } from "../sys/index.ts";
 import { MESSAGE, MESSAGE_HEADER_OCTETS } from "./launch-steps.ts";
+import type { OutsideConfig } from "./launch-outside.ts";
+import { OutsideCalls } from "./outside-calls.ts";
 import { type TraceOptions, Tracer } from "./tracer.ts";
-import { reply, TrappedCalls } from "./trapped-calls.ts";
+import { type Answer, reply, TrappedCalls } from "./trapped-calls.ts";
 
 /** ENOSPC of unshare(2) has nothing to do with disks. */
 const LIMIT_HINT =
@@ -34,6 +36,8 @@ export interface NotifyWorkerData {
   readonly listening: number | undefined;
   /** Readable or closed: end. */
   readonly stop: number;
+  /** The view has no namespaces (rung C). */
+  readonly outside: OutsideConfig | undefined;
   readonly trace: { readonly options: TraceOptions; readonly descriptor: number } | undefined;
 }
 
@@ -58,7 +62,7 @@ class NotifyLoop {
   /** A session or a listener came or went since the last wait was prepared. */
   #changed = true;
   readonly #tracer: Tracer | undefined;
-  #calls: TrappedCalls | undefined;
+  #calls: { perform(request: NotifyListener): Answer } | undefined;
 
   constructor(data: NotifyWorkerData) {
     this.#data = data;
@@ -150,6 +154,7 @@ class NotifyLoop {
   #enter(message: SessionMessage, pid: number): void {
     const [listener, mounts, names] = message.descriptors;
     if (listener === undefined || mounts === undefined || names === undefined) return;
+    if (this.#data.outside !== undefined) this.#calls ??= new OutsideCalls(this.#data.outside);
     if (this.#calls === undefined) {
       const standpoint = new Standpoint();
       const mnt = fstatSync(mounts, { bigint: true }).ino;

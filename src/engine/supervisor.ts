@@ -3,7 +3,7 @@
  * lives as long as a process of the view does. Started by `startSupervisor`; not a command of its
  * own.
  */
-import { writeSync } from "node:fs";
+import { rmSync, writeSync } from "node:fs";
 import { Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
@@ -16,6 +16,7 @@ import {
 } from "../sys/index.ts";
 import type { NotifyWorkerData, NotifyWorkerEvent } from "./notify-worker.ts";
 import { removeLeftovers } from "./leftovers.ts";
+import { killMarkedProcesses } from "./marked-processes.ts";
 import { forgetView, registerView, sessionSocketPath } from "./run-directory.ts";
 import { SPAWNED_SESSION, SPAWNED_TRACE, type SupervisorConfig } from "./start.ts";
 import { killViewProcesses } from "./view-processes.ts";
@@ -41,6 +42,7 @@ class Supervisor {
       listening:
         config.name === undefined ? undefined : listenSessions(sessionSocketPath(config.name)),
       stop: theirs,
+      outside: config.outside,
       trace:
         config.trace === undefined
           ? undefined
@@ -95,10 +97,11 @@ class Supervisor {
 
   #register(pid: number): void {
     this.#entered = true;
-    const { name } = this.#config;
+    const { name, outside } = this.#config;
     if (name !== undefined) {
       const userNamespace = String(namespaceId("self", "user"));
-      registerView({ name, pid, supervisorPid: process.pid, userNamespace });
+      const view = { name, pid, supervisorPid: process.pid, userNamespace };
+      registerView(outside === undefined ? view : { ...view, outside });
     }
     this.#report({ kind: "ready", pid });
   }
@@ -123,19 +126,28 @@ class Supervisor {
 
   /** The maker was killed: what it would have removed is for us to remove. */
   #sweep(): void {
-    killViewProcesses(namespaceId("self", "user"));
+    this.#killGuests();
     if (this.#config.leftovers !== undefined) removeLeftovers(this.#config.leftovers);
+  }
+
+  #killGuests(): void {
+    const { outside } = this.#config;
+    // Without a user namespace of its own the view shares ours with everybody.
+    if (outside === undefined) killViewProcesses(namespaceId("self", "user"));
+    else killMarkedProcesses(outside.mark);
   }
 
   /** Ends every process of the view, then the supervisor. */
   #endView(): void {
-    killViewProcesses(namespaceId("self", "user"));
+    this.#killGuests();
     this.#end(0);
   }
 
   #end(code: number, error?: Error): never {
     if (error !== undefined) process.stderr.write(`${error.stack ?? error.message}\n`);
     if (this.#config.name !== undefined) forgetView(this.#config.name);
+    const { outside } = this.#config;
+    if (outside !== undefined) rmSync(outside.folder, { recursive: true, force: true });
     closeDescriptor(this.#stop);
     process.exit(code);
   }

@@ -102,9 +102,9 @@ export class Tracer {
     if (this.#options.json) {
       const values = argumentValues(call.arguments, request, captured);
       const result =
-        answer.kind === "continue"
-          ? {}
-          : { error: answer.errno === 0 ? null : errnoName(answer.errno) };
+        answer.kind === "done"
+          ? { error: answer.errno === 0 ? null : errnoName(answer.errno) }
+          : {};
       const machine = compatible ? "i386" : "x86_64";
       const { name, class: kind } = call;
       const line = { pid, call: name, class: kind, arch: machine, arguments: values, ...result };
@@ -116,7 +116,8 @@ export class Tracer {
 }
 
 function resultText(answer: Answer): string {
-  if (answer.kind === "continue") return "";
+  if (answer.kind === "value") return ` = ${answer.value}`;
+  if (answer.kind !== "done") return "";
   if (answer.errno === 0) return " = 0";
   return ` = -1 ${errnoName(answer.errno)} (${errnoText(answer.errno)})`;
 }

@@ -39,6 +39,9 @@ const MS_MAGIC = 0xc0ed0000;
 /** What a trapped call comes to. */
 export type Answer =
   | { readonly kind: "done"; readonly errno: number }
+  | { readonly kind: "value"; readonly value: bigint }
+  /** It has been answered, or will be. */
+  | { readonly kind: "later" }
   | { readonly kind: "continue" };
 
 /** Reads a caller's string arguments; the first failure ends the call with its errno. */
@@ -79,7 +82,9 @@ export interface ViewNamespaces {
 
 /** Tells a caller what its call came to. */
 export function reply(request: NotifyListener, answer: Answer): void {
+  if (answer.kind === "later") return;
   if (answer.kind === "continue") request.continue();
+  else if (answer.kind === "value") request.succeed(answer.value);
   else if (answer.errno === 0) request.succeed();
   else request.fail(answer.errno);
 }
