@@ -21,7 +21,7 @@ import {
 } from "../sys/index.ts";
 import { MESSAGE, MESSAGE_HEADER_OCTETS } from "./launch-steps.ts";
 import type { OutsideConfig } from "./launch-outside.ts";
-import { OutsideCalls } from "./outside-calls.ts";
+import { NotifiedGuests } from "./notified-guests.ts";
 import { type TraceOptions, Tracer } from "./tracer.ts";
 import { type Answer, reply, TrappedCalls } from "./trapped-calls.ts";
 
@@ -154,7 +154,7 @@ class NotifyLoop {
   #enter(message: SessionMessage, pid: number): void {
     const [listener, mounts, names] = message.descriptors;
     if (listener === undefined || mounts === undefined || names === undefined) return;
-    if (this.#data.outside !== undefined) this.#calls ??= new OutsideCalls(this.#data.outside);
+    if (this.#data.outside !== undefined) this.#calls ??= new NotifiedGuests(this.#data.outside);
     if (this.#calls === undefined) {
       const standpoint = new Standpoint();
       const mnt = fstatSync(mounts, { bigint: true }).ino;

@@ -25,6 +25,7 @@ import {
   writeGuestMemory,
 } from "../sys/index.ts";
 import { AUDIT_ARCH_X86_64 } from "../viewos/index.ts";
+import { layOut, type PlacedArgument, placedOctets } from "./placed-arguments.ts";
 
 /** The instructions that make a system call are two octets long: syscall, int 0x80. */
 const CALL_OCTETS = 2n;
@@ -34,32 +35,31 @@ const MAP_PRIVATE_ANONYMOUS = 0x22n;
 const NONE = 0xffff_ffff_ffff_ffffn;
 const ERRNO_MAX = 4095n;
 const PAGE = 4096;
-const SCRATCH_OCTETS_MAX = 16 * PAGE;
+/** Memory for the arguments of one call at most. */
+const SCRATCH_OCTETS_MAX = 256 * PAGE;
 
 interface CallNumbers {
   /** Registers of arguments 0 to 5. */
   readonly registers: readonly number[];
   readonly mmap: number;
   readonly munmap: number;
+  /** Octets of an address. */
+  readonly word: number;
 }
 
 const X86_64: CallNumbers = {
   registers: [REGISTER.rdi, REGISTER.rsi, REGISTER.rdx, REGISTER.r10, REGISTER.r8, REGISTER.r9],
   mmap: 9,
   munmap: 11,
+  word: 8,
 };
 /** mmap2 */
 const I386: CallNumbers = {
   registers: [REGISTER.rbx, REGISTER.rcx, REGISTER.rdx, REGISTER.rsi, REGISTER.rdi, REGISTER.rbp],
   mmap: 192,
   munmap: 91,
+  word: 4,
 };
-
-/** Octets that an argument of the call is to point to. */
-export interface PlacedArgument {
-  readonly index: number;
-  readonly octets: Uint8Array;
-}
 
 /** What the thread is to call; arguments that are not placed are those of the trapped call. */
 export interface RemoteCall {
@@ -75,7 +75,7 @@ class Gone extends Error {}
 
 /** One trapped thread under trace. */
 class Session {
-  readonly #numbers: CallNumbers;
+  readonly numbers: CallNumbers;
   readonly #saved: BigUint64Array;
   readonly #mask: Uint8Array;
   readonly tid: number;
@@ -84,7 +84,7 @@ class Session {
 
   constructor(tid: number, arch: number) {
     this.tid = tid;
-    this.#numbers = arch === AUDIT_ARCH_X86_64 ? X86_64 : I386;
+    this.numbers = arch === AUDIT_ARCH_X86_64 ? X86_64 : I386;
     this.#await((stop) => stop.kind === "event" && stop.event === TRACE_EVENT.STOP);
     const found = registers(tid);
     if (found === undefined) throw new Gone();
@@ -100,7 +100,7 @@ class Session {
     words[REGISTER.originalRax] = NONE;
     words[REGISTER.rip]! -= CALL_OCTETS;
     args.forEach((value, index) => {
-      words[this.#numbers.registers[index]!] = value;
+      words[this.numbers.registers[index]!] = value;
     });
     if (!setRegisters(this.tid, words)) throw new Gone();
     this.#resume();
@@ -124,12 +124,12 @@ class Session {
   /** Memory of the guest for `octets`; undefined when it has none to give. */
   allocate(octets: number): bigint | undefined {
     const args = [0n, BigInt(octets), PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, NONE, 0n];
-    const address = this.call(this.#numbers.mmap, args);
+    const address = this.call(this.numbers.mmap, args);
     return address === "executed" || failure(address) !== 0 ? undefined : address;
   }
 
   free(address: bigint, octets: number): void {
-    this.call(this.#numbers.munmap, [address, BigInt(octets)]);
+    this.call(this.numbers.munmap, [address, BigInt(octets)]);
   }
 
   /** The thread goes on behind its trapped call, which returns `result`. */
@@ -185,21 +185,20 @@ export function callRemotely(request: NotifyListener, call: RemoteCall): RemoteR
   request.fail(ERRNO.EINTR);
   try {
     const session = new Session(tid, arch);
-    const total = call.placed.reduce((sum, { octets }) => sum + octets.length, 0);
-    const size = Math.min(Math.ceil(total / PAGE) * PAGE, SCRATCH_OCTETS_MAX);
-    const scratch = total === 0 ? 0n : session.allocate(size);
-    if (scratch === undefined || total > size) {
+    const { word } = session.numbers;
+    const size = Math.ceil(placedOctets(call.placed, word) / PAGE) * PAGE;
+    const fits = size <= SCRATCH_OCTETS_MAX;
+    const scratch = size === 0 ? 0n : fits ? session.allocate(size) : undefined;
+    if (scratch === undefined) {
       return returned(session, BigInt.asUintN(64, BigInt(-ERRNO.ENOMEM)));
     }
-    let at = scratch;
-    for (const { index, octets } of call.placed) {
-      writeGuestMemory(tid, at, octets);
-      args[index] = at;
-      at += BigInt(octets.length);
-    }
+    const memory = layOut(call.placed, scratch, word, (index, address) => {
+      args[index] = address;
+    });
+    if (size > 0) writeGuestMemory(tid, scratch, memory);
     const result = session.call(number, [...args, call.pass]);
     if (result === "executed") return { kind: "executed" };
-    if (total > 0) session.free(scratch, size);
+    if (size > 0) session.free(scratch, size);
     return returned(session, result);
   } catch (error) {
     if (error instanceof Gone) return { kind: "gone" };

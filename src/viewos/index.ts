@@ -3,6 +3,7 @@ export * from "./mount-options.ts";
 export * from "./mount-table.ts";
 export * from "./path-arguments.ts";
 export * from "./path-walk.ts";
+export * from "./script-line.ts";
 export * from "./syscall-arguments.ts";
 export * from "./syscall-numbers.ts";
 export * from "./syscalls.ts";
