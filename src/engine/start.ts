@@ -28,6 +28,7 @@ import {
 } from "./launch.ts";
 import { MESSAGE, MESSAGE_HEADER_OCTETS } from "./launch-steps.ts";
 import type { Leftovers } from "./leftovers.ts";
+import { roomForProcesses, SUPERVISOR_THREADS, tooFewProcesses } from "./process-limit.ts";
 import { mountingInsistsOnRoot, SETUID_TRAP } from "./setuid-programs.ts";
 import type { TraceOptions } from "./tracer.ts";
 import type { ViewNet } from "./view-net.ts";
@@ -75,6 +76,8 @@ export function startSupervisor(options: {
   /** Descriptor that a trace is written to; goes with `config.trace`. */
   readonly traceTo?: number;
 }): StartedSupervisor {
+  const room = roomForProcesses();
+  if (room < SUPERVISOR_THREADS) throw tooFewProcesses(`you may start ${room} more processes only`);
   const refusal = viewRefusal(options.config.net.length > 0);
   if (refusal !== undefined) {
     throw new V2Error("VIEW_REFUSED", `the host refuses ${refusal.what}: ${refusal.reason}`, {
@@ -110,7 +113,10 @@ export function startSupervisor(options: {
     closeSync(executable);
     closeDescriptor(theirs);
   }
-  if (child.pid === undefined) throw new V2Error("SPAWN", "the supervisor cannot be started");
+  if (child.pid === undefined) {
+    child.once("error", () => {}); // it comes later, and says no more than that
+    throw tooFewProcesses("the supervisor cannot be started");
+  }
   try {
     const pid = awaitSupervisor(session, child.pid, maps);
     if (options.orphan) {
@@ -133,7 +139,7 @@ function awaitSupervisor(
 ): number {
   for (;;) {
     const message = receiveMessage(session);
-    if (message === undefined) throw new V2Error("SUPERVISOR", "the supervisor ended at its start");
+    if (message === undefined) throw tooFewProcesses("the supervisor ended at its start");
     const view = new DataView(message.octets.buffer, message.octets.byteOffset);
     const kind = message.octets[0];
     for (const descriptor of message.descriptors) closeDescriptor(descriptor);
@@ -148,6 +154,7 @@ function awaitSupervisor(
 
 function refused(octets: Uint8Array, errno: number): V2Error {
   const label = new TextDecoder().decode(octets.subarray(MESSAGE_HEADER_OCTETS));
+  if (label === "a process") return tooFewProcesses("the supervisor cannot be started");
   const userNamespace = label === "a user namespace" || label.endsWith("map");
   return new V2Error("VIEW_REFUSED", `the host refuses ${label}: ${errnoText(errno)}`, {
     remedy: userNamespace

@@ -26,6 +26,7 @@ export const SYS_X86_64 = {
   sethostname: 170,
   setdomainname: 171,
   exit_group: 231,
+  tgkill: 234,
   unshare: 272,
   setns: 308,
   seccomp: 317,
