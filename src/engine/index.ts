@@ -23,3 +23,4 @@ export {
 } from "./view.ts";
 export { parseViewNet, type ViewNet } from "./view-net.ts";
 export type { ViewNames } from "./view-state.ts";
+export { connectToView } from "./view-session.ts";

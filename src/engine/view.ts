@@ -6,13 +6,14 @@ import type { ChildProcess, StdioOptions } from "node:child_process";
 import { once } from "node:events";
 import type { Duplex } from "node:stream";
 import { EXIT, V2Error } from "../base/index.ts";
-import { connectSession, namespaceId } from "../sys/index.ts";
+import { namespaceId } from "../sys/index.ts";
 import { parseMountSpec } from "../viewos/index.ts";
 import { leftoversAt } from "./leftovers.ts";
-import { claimViewName, forgetView, sessionSocketPath } from "./run-directory.ts";
+import { claimViewName, forgetView } from "./run-directory.ts";
 import { newView, spawnGuest, startSupervisor } from "./start.ts";
 import type { SupervisorReport } from "./supervisor.ts";
 import type { ViewNet } from "./view-net.ts";
+import { connectToView } from "./view-session.ts";
 import { killViewProcesses } from "./view-processes.ts";
 
 export interface ViewOptions {
@@ -134,7 +135,7 @@ export class View implements AsyncDisposable {
    * child's. A program that cannot be run says so on standard error and exits with 126 or 127.
    */
   spawn(argv: readonly string[], options: SpawnOptions = {}): ChildProcess {
-    const session = connectSession(sessionSocketPath(this.name));
+    const session = connectToView(this.name);
     return spawnGuest(session, { view: { pid: this.#holderPid } }, argv, {
       stdio: options.stdio ?? "pipe",
       ...(options.env === undefined ? {} : { env: options.env }),
