@@ -7,7 +7,7 @@ export const VIEW_COMMANDS: readonly CommandSpec[] = [
     group: "Views",
     summary: "run a command with its own view of mounts, names and network",
     usage:
-      "[--name N] [--root] [--net SWITCH[,ip=…][,mac=…]]… [--mount SPEC]… [--trace[=CLASS[,CLASS…]]] [--trace-to FILE] [--json] [-- CMD…]",
+      "[--name N] [--root] [--net SWITCH[,ip=…][,mac=…]]… [--mount SPEC]… [--trace[=CLASS[,CLASS…]]] [--trace-to FILE] [--json] [--trap=CLASS] [--deny PATH]… [-- CMD…]",
     details: [
       "CMD (default: your shell) runs as you, with your files, terminal, job control and exit status.",
       "What it mounts (mount, vumount, FUSE servers) is seen in the view only.",
@@ -38,6 +38,17 @@ export const VIEW_COMMANDS: readonly CommandSpec[] = [
         type: "string",
         value: "FILE",
         help: "write the trace there instead of to standard error",
+      },
+      trap: {
+        type: "string",
+        value: "CLASS,…",
+        help: "calls that the supervisor answers itself: path, path-read, path-write, writing",
+      },
+      deny: {
+        type: "string",
+        multiple: true,
+        value: "PATH",
+        help: "file or directory that all calls are refused (EACCES); implies --trap=path",
       },
       "setuid-root": {
         type: "boolean",

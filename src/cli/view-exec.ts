@@ -1,6 +1,12 @@
 /** `v2 view exec NAME -- CMD…`: enters a running view by name. */
 import { V2Error, EXIT } from "../base/index.ts";
-import { becomeGuest, connectToView, findView, listViews } from "../engine/index.ts";
+import {
+  becomeGuest,
+  connectToView,
+  findView,
+  listViews,
+  sessionOfOwnView,
+} from "../engine/index.ts";
 import { inheritedDescriptors } from "../sys/index.ts";
 import type { Invocation } from "./command.ts";
 import { isPromptingShell, showInPrompt } from "./view-prompt.ts";
@@ -25,8 +31,10 @@ export async function run(invocation: Invocation): Promise<number> {
       exitCode: EXIT.notFound,
     });
   }
-  const session = connectToView(name);
+  const inside = sessionOfOwnView();
+  const session = inside ?? connectToView(name);
   const command = argv.length > 0 ? argv : [process.env["SHELL"] ?? "/bin/sh"];
   if (isPromptingShell(command)) showInPrompt(name, command[0]);
-  becomeGuest(session, { view: { pid: view.pid } }, command, inherited);
+  const isInside = inside !== undefined;
+  becomeGuest(session, { view: { pid: view.pid } }, command, inherited, {}, isInside);
 }

@@ -96,6 +96,8 @@ export interface RegisteredView {
   readonly supervisorPid: number;
   /** Identity of the view's user namespace: tells a live view from a reused process number. */
   readonly userNamespace: string;
+  /** The named view that it was made in. */
+  readonly parent?: string;
 }
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/;
@@ -143,14 +145,14 @@ export function registerView(view: RegisteredView): void {
   writeFileSync(join(viewDirectory(view.name), "view.json"), JSON.stringify(view), { mode: 0o600 });
 }
 
-/** Gives a registered view another name. Throws a V2Error when a running view has that. */
+/**
+ * Gives the directory of a view another name; what is written in it is for the caller to mend.
+ * Throws a V2Error when a running view has that name.
+ */
 export function renameView(from: string, to: string): void {
-  const view = findView(from);
-  if (view === undefined) return;
   const directory = claimViewName(to);
   rmSync(directory, { recursive: true, force: true });
   renameSync(viewDirectory(from), directory);
-  registerView({ ...view, name: to });
 }
 
 /** Forgets a view; nothing happens when it is not there. */
@@ -177,7 +179,10 @@ export function findView(name: string): RegisteredView | undefined {
   try {
     const text = readFileSync(join(viewDirectory(name), "view.json"), "utf8");
     const view = JSON.parse(text) as RegisteredView;
-    return String(namespaceId(view.pid, "user")) === view.userNamespace ? view : undefined;
+    // A dead process that nobody has waited for keeps its user namespace only.
+    const isAlive = namespaceId(view.pid, "mnt") !== undefined;
+    const isSame = String(namespaceId(view.pid, "user")) === view.userNamespace;
+    return isAlive && isSame ? view : undefined;
   } catch {
     return undefined;
   }

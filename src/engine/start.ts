@@ -11,6 +11,7 @@ import {
   closeDescriptor,
   execInPlace,
   executableInMemory,
+  callForDescriptor,
   receiveMessage,
   sendMessage,
   sessionPair,
@@ -18,20 +19,20 @@ import {
   viewRefusal,
   waitForChild,
 } from "../sys/index.ts";
-import type { MountSpec, Trap } from "../viewos/index.ts";
+import { type MountSpec, VUSESSION } from "../viewos/index.ts";
 import {
   type Command,
   type GuestPlan,
   guestProgram,
   identityMaps,
+  type NestedViewFacts,
   supervisorProgram,
 } from "./launch.ts";
 import { MESSAGE, MESSAGE_HEADER_OCTETS } from "./launch-steps.ts";
 import type { Leftovers } from "./leftovers.ts";
 import { roomForProcesses, SUPERVISOR_THREADS, tooFewProcesses } from "./process-limit.ts";
-import { mountingInsistsOnRoot, SETUID_TRAP } from "./setuid-programs.ts";
-import type { TraceOptions } from "./tracer.ts";
 import type { ViewNet } from "./view-net.ts";
+import { filterTraps, type ViewTraps } from "./view-traps.ts";
 
 /** What a supervisor is told at its start, as JSON in its last argument. */
 export interface SupervisorConfig {
@@ -42,10 +43,7 @@ export interface SupervisorConfig {
   readonly lifeline: number | undefined;
   /** Removed when the maker dies without closing the view. */
   readonly leftovers?: Leftovers;
-  /** Set-user-id programs are told that they are root; default: where mount(8) insists on it. */
-  readonly setuidRoot?: boolean;
-  /** What of the guests' calls is written to the trace descriptor. */
-  readonly trace?: TraceOptions;
+  readonly traps: ViewTraps;
 }
 
 /**
@@ -196,13 +194,28 @@ function parentOpenFiles(): readonly [bigint, bigint] | undefined {
   }
 }
 
-/** The traps for set-user-id programs that insist on root. */
-function setuidTraps(isWanted = mountingInsistsOnRoot()): readonly Trap[] {
-  return isWanted ? [SETUID_TRAP] : [];
-}
-
 /** Which view the guest goes to. */
 export type Destination = GuestPlan["enter"];
+
+/**
+ * A session with the supervisor of the view that this process is in; undefined outside of views.
+ */
+export function sessionOfOwnView(): number | undefined {
+  const session = callForDescriptor(VUSESSION);
+  return session < 0 ? undefined : session;
+}
+
+/** A destination that is made now, inside the view that this process is in. */
+export function viewInside(options: {
+  readonly facts: NestedViewFacts;
+  readonly root: boolean;
+  readonly hostName: string | undefined;
+  readonly mounts: readonly MountSpec[];
+}): Destination {
+  const { facts, root, hostName, mounts } = options;
+  const network = (facts.net ?? []).length > 0;
+  return { nest: { facts, maps: identityMaps(root), hostName, mounts, network } };
+}
 
 /** A destination that is made now, under a supervisor. */
 export function newView(options: {
@@ -218,23 +231,23 @@ export function newView(options: {
  * Replaces this process by a command in a view.
  * @param session leads to the view's supervisor
  * @param inherited descriptors above standard error that the command gets too
- * @param trace as the supervisor was told
- * @param setuidRoot as the supervisor was told
+ * @param traps as the supervisor was told
+ * @param isInside this process is in a view already: its calls are trapped as they are
  */
 export function becomeGuest(
   session: number,
   enter: Destination,
   argv: readonly string[],
   inherited: readonly number[],
-  trace?: TraceOptions,
-  setuidRoot?: boolean,
+  traps: ViewTraps = {},
+  isInside = "nest" in enter,
 ): never {
   const image = guestProgram({
     session,
     enter,
     directory: process.cwd(),
     openFiles: parentOpenFiles(),
-    traps: [...(trace === undefined ? [] : [{ calls: trace.calls }]), ...setuidTraps(setuidRoot)],
+    traps: isInside ? undefined : filterTraps(traps),
     command: commandFor(argv, process.env),
   });
   // Node marks what it has inherited close-on-exec.
@@ -244,6 +257,8 @@ export function becomeGuest(
 
 /**
  * Starts a process in a view as a child of ours; without `argv` a holder that keeps the view alive.
+ * The holder of a view inside ours has a stream at `stdio[4]`: see `GuestPlan.lifeline`.
+ * @param isInside this process is in a view already
  */
 export function spawnGuest(
   session: number,
@@ -254,13 +269,16 @@ export function spawnGuest(
     readonly env?: NodeJS.ProcessEnv;
     readonly cwd?: string;
   },
+  isInside = "nest" in enter,
 ): ChildProcess {
+  const isBound = argv === undefined && "nest" in enter;
   const image = guestProgram({
     session: SPAWNED_SESSION,
     enter,
     directory: options.cwd ?? process.cwd(),
     openFiles: parentOpenFiles(),
-    traps: setuidTraps(),
+    traps: isInside ? undefined : filterTraps({}),
+    ...(isBound ? { lifeline: SPAWNED_LIFELINE } : {}),
     command: argv === undefined ? undefined : commandFor(argv, options.env ?? process.env),
   });
   const three = Array.isArray(options.stdio)
@@ -270,7 +288,7 @@ export function spawnGuest(
   try {
     return spawn(`/proc/self/fd/${executable}`, [], {
       argv0: argv?.[0] ?? "v2 holder",
-      stdio: [...three, session] as StdioOptions,
+      stdio: [...three, session, ...(isBound ? ["pipe"] : [])] as StdioOptions,
       detached: argv === undefined,
     });
   } finally {

@@ -17,15 +17,15 @@ import {
 import { ConnectionCount } from "./control-door.ts";
 import { registerViewOperations } from "./control-operations.ts";
 import { ControlServer } from "./control-server.ts";
-import type { NotifyWorkerData, NotifyWorkerEvent } from "./notify-worker.ts";
+import type { NotifyWorkerData, NotifyWorkerEvent, WorkerCommand } from "./notify-worker.ts";
 import { removeLeftovers } from "./leftovers.ts";
-import { forgetView, registerView, sessionSocketPath } from "./run-directory.ts";
+import { sessionSocketPath } from "./run-directory.ts";
 import { SPAWNED_SESSION, SPAWNED_TRACE, type SupervisorConfig } from "./start.ts";
 import { DebugLog } from "./debug-log.ts";
 import { mountingInsistsOnRoot } from "./setuid-programs.ts";
 import { SharedSettings } from "./shared-settings.ts";
+import { ViewBook } from "./view-book.ts";
 import { NO_SETTINGS } from "./view-settings.ts";
-import { ROOT_VIEW, type ViewState } from "./view-state.ts";
 import { killViewProcesses } from "./view-processes.ts";
 
 /** One line of JSON to the lifeline's other end. */
@@ -36,44 +36,34 @@ export type SupervisorReport =
 class Supervisor {
   readonly #config: SupervisorConfig;
   readonly #lifeline: Socket | undefined;
-  readonly #stop: number;
+  readonly #commands: number;
   readonly #worker: Worker;
   readonly #control: ControlServer;
-  readonly #view: ViewState;
-  #entered = false;
+  readonly #book: ViewBook;
 
   constructor(config: SupervisorConfig) {
     this.#config = config;
     const connections = new ConnectionCount();
     this.#control = new ControlServer(connections);
     const settings = new SharedSettings(NO_SETTINGS);
-    if (config.setuidRoot ?? mountingInsistsOnRoot()) {
+    if (config.traps.setuidRoot ?? mountingInsistsOnRoot()) {
       settings.write({ ...settings.value, setuidRoot: true });
     }
-    this.#view = {
-      number: ROOT_VIEW,
-      name: config.name,
-      isRegistered: config.name !== undefined,
-      rung: undefined,
-      settings,
-      debug: new DebugLog(settings),
-      userNamespace: namespaceId("self", "user"),
-    };
-    registerViewOperations(this.#control, new Map([[ROOT_VIEW, this.#view]]));
-    const [stop, theirs] = sessionPair();
-    this.#stop = stop;
+    const debug = new DebugLog(settings);
+    this.#book = new ViewBook((command) => this.#tell(command), { settings, debug });
+    registerViewOperations(this.#control, this.#book);
+    const [commands, theirs] = sessionPair();
+    this.#commands = commands;
     const data: NotifyWorkerData = {
       session: SPAWNED_SESSION,
       listening:
         config.name === undefined ? undefined : listenSessions(sessionSocketPath(config.name)),
-      stop: theirs,
+      commands: theirs,
       connections: connections.memory,
       settings: settings.memory,
-      debug: this.#view.debug.descriptor,
-      trace:
-        config.trace === undefined
-          ? undefined
-          : { options: config.trace, descriptor: SPAWNED_TRACE },
+      debug: debug.descriptor,
+      traps: config.traps,
+      traceTo: SPAWNED_TRACE,
     };
     this.#worker = new Worker(fileURLToPath(new URL("./notify-worker.js", import.meta.url)), {
       workerData: data,
@@ -115,24 +105,36 @@ class Supervisor {
         await this.#plugCables(event);
         break;
       case "control":
-        this.#control.serve(event.descriptor, { pid: event.pid, view: ROOT_VIEW });
+        this.#control.serve(event.descriptor, {
+          pid: event.pid,
+          view: this.#book.numberOf(event.ground),
+        });
         break;
       case "entered":
-        if (!this.#entered) this.#register(event.pid);
+        this.#enter(event);
+        break;
+      case "nested":
+        this.#book.admit(event);
+        break;
+      case "born":
+        this.#book.born(event.ground);
+        break;
+      case "ended":
+        this.#book.ended(event.ground);
         break;
       case "empty":
         this.#end(0);
     }
   }
 
-  #register(pid: number): void {
-    this.#entered = true;
-    const { name, isRegistered } = this.#view;
-    if (name !== undefined && isRegistered) {
-      const userNamespace = String(namespaceId("self", "user"));
-      registerView({ name, pid, supervisorPid: process.pid, userNamespace });
-    }
+  #enter({ ground, pid }: Extract<NotifyWorkerEvent, { kind: "entered" }>): void {
+    if (this.#book.has(ground)) return;
+    this.#book.addOutermost(ground, pid, namespaceId("self", "user")!, this.#config.name);
     this.#report({ kind: "ready", pid });
+  }
+
+  #tell(command: WorkerCommand): void {
+    sendMessage(this.#commands, new TextEncoder().encode(JSON.stringify(command)));
   }
 
   /**
@@ -142,7 +144,11 @@ class Supervisor {
     let answer = Uint8Array.of(1);
     try {
       const { plugCables } = await import("./cables.ts");
-      await plugCables(event.pid, this.#config.net);
+      const cables = await plugCables(
+        event.pid,
+        this.#book.netOf(event.session) ?? this.#config.net,
+      );
+      this.#book.keepCables(event.session, cables);
     } catch (error) {
       answer = new Uint8Array(0);
       const message = (error as Error).message;
@@ -167,9 +173,8 @@ class Supervisor {
 
   #end(code: number, error?: Error): never {
     if (error !== undefined) process.stderr.write(`${error.stack ?? error.message}\n`);
-    const { name, isRegistered } = this.#view;
-    if (name !== undefined && isRegistered) forgetView(name);
-    closeDescriptor(this.#stop);
+    this.#book.closeAll();
+    closeDescriptor(this.#commands);
     process.exit(code);
   }
 }

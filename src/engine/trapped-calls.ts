@@ -4,7 +4,7 @@
  * view's namespaces with the caller's root and working directory, with strings copied from the
  * caller.
  */
-import { closeSync, fstatSync, readFileSync } from "node:fs";
+import { closeSync, readFileSync } from "node:fs";
 import { ERRNO, errnoName } from "../base/index.ts";
 import {
   closeDescriptor,
@@ -31,11 +31,13 @@ import {
   VUCTL,
   withFuseDescriptor,
 } from "../viewos/index.ts";
-import { type Answer, CONTINUE } from "./answer.ts";
+import { type Answer, CONTINUE, failure } from "./answer.ts";
 import type { ControlDoor } from "./control-door.ts";
-import type { ViewSettings } from "./view-settings.ts";
+import type { Grounds } from "./grounds.ts";
+import type { PathCalls } from "./path-calls.ts";
 import { SetuidPrograms } from "./setuid-programs.ts";
 import type { SharedSettings } from "./shared-settings.ts";
+import type { ViewSettings } from "./view-settings.ts";
 
 const PATH_OCTETS_MAX = 4096;
 const DATA_OCTETS_MAX = 4096;
@@ -72,12 +74,6 @@ class GuestError extends Error {
   }
 }
 
-/** Identities of the view's namespaces (inode numbers of /proc/PID/ns/…). */
-export interface ViewNamespaces {
-  readonly mnt: bigint;
-  readonly uts: bigint;
-}
-
 /** What the main thread of the supervisor has to do with calls. */
 export interface ViewControls {
   readonly door: ControlDoor;
@@ -87,16 +83,19 @@ export interface ViewControls {
 /** The calls that a view answers itself. */
 export class TrappedCalls {
   readonly #standpoint: Standpoint;
-  readonly #namespaces: ViewNamespaces;
+  readonly #grounds: Grounds;
   readonly #view: ViewControls;
   readonly #setuid: SetuidPrograms;
   readonly #strings = new GuestStrings();
+  readonly #paths: PathCalls | undefined;
 
-  constructor(standpoint: Standpoint, namespaces: ViewNamespaces, view: ViewControls) {
+  /** @param paths answers the calls that name files; undefined: the kernel does */
+  constructor(standpoint: Standpoint, grounds: Grounds, view: ViewControls, paths?: PathCalls) {
     this.#standpoint = standpoint;
     this.#setuid = new SetuidPrograms(standpoint);
-    this.#namespaces = namespaces;
+    this.#grounds = grounds;
     this.#view = view;
+    this.#paths = paths;
   }
 
   /** Performs one request, or leaves it to the kernel; the caller still waits. */
@@ -135,20 +134,25 @@ export class TrappedCalls {
         if (isRefusedInViews(request.arch, request.number)) {
           return { kind: "done", errno: ERRNO.ENOSYS };
         }
-        return CONTINUE;
+        return this.#named(request) ?? CONTINUE;
     }
+  }
+
+  #named(request: NotifyListener): Answer | undefined {
+    const call = this.#paths?.capture(request);
+    return call === undefined ? undefined : this.#paths!.perform(request, call);
   }
 
   /**
    * A caller that made namespaces of its own inside the view (bwrap, unshare, a browser's sandbox)
    * has its own rights there: the kernel answers it.
    */
-  #inView(request: NotifyListener, kind: keyof ViewNamespaces, action: () => number): Answer {
-    const fd = this.#standpoint.openProc(`${request.pid}/ns/${kind}`);
-    if (fd === -1) return { kind: "done", errno: ERRNO.ESRCH };
-    const inode = fstatSync(fd, { bigint: true }).ino;
-    closeSync(fd);
-    if (inode !== this.#namespaces[kind]) return CONTINUE;
+  #inView(request: NotifyListener, kind: "mnt" | "uts", action: () => number): Answer {
+    const inode = this.#standpoint.namespaceOf(request.pid, kind);
+    if (inode === undefined) return failure(ERRNO.ESRCH);
+    const ground = this.#grounds.find(kind, inode);
+    if (ground === undefined) return CONTINUE;
+    this.#grounds.stand(ground);
     return { kind: "done", errno: action() };
   }
 

@@ -1,10 +1,12 @@
 /** The door of the kernel layer. */
 export * from "./accounts.ts";
+export * from "./credentials.ts";
 export * from "./descriptor.ts";
 export * from "./epoll.ts";
 export * from "./fd-passing.ts";
 export * from "./ethtool.ts";
 export * from "./fifo.ts";
+export * from "./file-calls.ts";
 export * from "./guest-memory.ts";
 export * from "./host-settings.ts";
 export * from "./huge-pages.ts";
@@ -12,6 +14,7 @@ export * from "./inherited.ts";
 export * from "./launch-program.ts";
 export * from "./libc.ts";
 export * from "./mmsg.ts";
+export * from "./mount-tree.ts";
 export * from "./mounts.ts";
 export * from "./namespaces.ts";
 export * from "./netlink.ts";

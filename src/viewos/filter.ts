@@ -12,6 +12,7 @@ import {
   SYS_I386,
   SYS_X86_64,
   VUCTL,
+  VUSESSION,
   X32_SYSCALL_BIT,
 } from "./syscall-numbers.ts";
 
@@ -236,6 +237,7 @@ export function levelZeroRules(): FilterRule[] {
   rules.push({ arch: AUDIT_ARCH_I386, number: SYS_I386.umount, action: notify });
   for (const arch of [AUDIT_ARCH_X86_64, AUDIT_ARCH_I386]) {
     rules.push({ arch, number: VUCTL, action: notify });
+    rules.push({ arch, number: VUSESSION, action: notify });
   }
   for (const name of REFUSED) {
     rules.push({ arch: AUDIT_ARCH_X86_64, number: SYS_X86_64[name], action: refuse });

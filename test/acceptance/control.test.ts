@@ -119,6 +119,24 @@ test("a view gets another name: by it, and no longer by the old one, it is found
   assert.ok(!(await v2(["view", "list"])).stdout.includes(after));
 });
 
+test("a view without a name gets one, and is found and entered by it", async () => {
+  const name = `late-${process.pid}`;
+  const held = inView(`${ask("viewname", { name })}; exec sleep 60`);
+  const supervisor = await supervisorOf(name);
+  assert.ok(supervisor !== undefined);
+  try {
+    const inside = await v2(["view", "exec", name, "--", "sh", "-c", ask("viewname")]);
+    assert.equal(inside.stdout, `"${name}"\n`, inside.stderr);
+    const taken = await inView(ask("viewname", { name }));
+    assert.match(taken.stdout, /^VIEW_EXISTS/);
+    assert.ok((await v2(["view", "list"])).stdout.includes(name), "the loser leaves it alone");
+  } finally {
+    process.kill(supervisor, "SIGTERM");
+    await held;
+  }
+  assert.ok(!(await v2(["view", "list"])).stdout.includes(name));
+});
+
 test("shutdown ends what ends by SIGTERM at once and the rest after the time", async () => {
   using directory = temporaryDirectory();
   const mark = join(directory.path, "ended");
