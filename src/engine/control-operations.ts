@@ -2,7 +2,6 @@
 import { EXIT, V2Error } from "../base/index.ts";
 import type { ControlArguments } from "../viewos/index.ts";
 import type { ControlCaller, ControlServer } from "./control-server.ts";
-import { checkViewName, renameView } from "./run-directory.ts";
 import { changeDebug } from "./debug-operation.ts";
 import type { SharedSettings } from "./shared-settings.ts";
 import type { ViewSettings } from "./view-settings.ts";
@@ -34,10 +33,7 @@ export function registerViewOperations(
   register("viewname", ({ name }, view) => {
     if (name === undefined) return view.name ?? "";
     if (typeof name !== "string") throw usage("'name' is a text");
-    checkViewName(name);
-    if (name === view.name) return name;
-    if (view.name !== undefined && view.isRegistered) renameView(view.name, name);
-    view.name = name;
+    view.rename(name);
     return name;
   });
   register("fsalias", (args, view) => setAlias(args, view.settings));

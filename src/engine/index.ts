@@ -41,3 +41,4 @@ export {
 } from "./view.ts";
 export { parseViewNet, type ViewNet } from "./view-net.ts";
 export type { ViewNames } from "./view-state.ts";
+export { connectToView } from "./view-session.ts";

@@ -94,10 +94,11 @@ export function supervisorProgram(plan: SupervisorPlan): Uint8Array {
       program.strings(plan.environment),
     );
   if (plan.orphan) {
-    const fork = launcher.step("a process", SYS.clone, [SIGCHLD, 0, 0, 0, 0], 1);
-    // In the child clone returns 0: that "failure" is the path to the supervisor.
+    const fork = launcher.step("a process", SYS.clone, [SIGCHLD, 0, 0, 0, 0]);
+    // In the child clone returns 0, and there is no process 0: that failure is its path.
+    const isParent = program.call(SYS.tgkill, [fork.result, fork.result, 0]);
     const child = program.detached(SYS.getpid, []);
-    fork.onFailure = child;
+    isParent.onFailure = child;
     launcher.send(MESSAGE.running, fork);
     launcher.step("end", SYS.exit_group, [0]);
     launcher.continueAt(child);

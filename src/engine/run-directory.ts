@@ -148,14 +148,14 @@ export function registerView(view: RegisteredView): void {
   writeFileSync(join(viewDirectory(view.name), "view.json"), JSON.stringify(view), { mode: 0o600 });
 }
 
-/** Gives a registered view another name. Throws a V2Error when a running view has that. */
+/**
+ * Gives the directory of a view another name; what is written in it is for the caller to mend.
+ * Throws a V2Error when a running view has that name.
+ */
 export function renameView(from: string, to: string): void {
-  const view = findView(from);
-  if (view === undefined) return;
   const directory = claimViewName(to);
   rmSync(directory, { recursive: true, force: true });
   renameSync(viewDirectory(from), directory);
-  registerView({ ...view, name: to });
 }
 
 /** Forgets a view; nothing happens when it is not there. */

@@ -39,6 +39,7 @@ import { MESSAGE, MESSAGE_HEADER_OCTETS } from "./launch-steps.ts";
 import type { Leftovers } from "./leftovers.ts";
 import type { RegisteredView } from "./run-directory.ts";
 import { type Rung, RUNGS, rungWithNamespaces } from "./rungs.ts";
+import { roomForProcesses, SUPERVISOR_THREADS, tooFewProcesses } from "./process-limit.ts";
 import type { ViewNet } from "./view-net.ts";
 import { filterTraps, type ViewTraps } from "./view-traps.ts";
 
@@ -94,6 +95,8 @@ export interface SupervisorOptions {
  */
 export function startSupervisor(options: SupervisorOptions): StartedSupervisor {
   const { rung } = options;
+  const room = roomForProcesses();
+  if (room < SUPERVISOR_THREADS) throw tooFewProcesses(`you may start ${room} more processes only`);
   if (rung === "C") return startOutside(options);
   if (rung === "D") throw notOn(rung, "a supervisor of its own kind");
   try {
@@ -171,7 +174,10 @@ function spawnSupervisor(
     closeSync(executable);
     closeDescriptor(theirs);
   }
-  if (child.pid === undefined) throw new V2Error("SPAWN", "the supervisor cannot be started");
+  if (child.pid === undefined) {
+    child.once("error", () => {}); // it comes later, and says no more than that
+    throw tooFewProcesses("the supervisor cannot be started");
+  }
   try {
     const pid = awaitSupervisor(session, child.pid, maps);
     if (options.orphan) {
@@ -194,7 +200,7 @@ function awaitSupervisor(
 ): number {
   for (;;) {
     const message = receiveMessage(session);
-    if (message === undefined) throw new V2Error("SUPERVISOR", "the supervisor ended at its start");
+    if (message === undefined) throw tooFewProcesses("the supervisor ended at its start");
     const view = new DataView(message.octets.buffer, message.octets.byteOffset);
     const kind = message.octets[0];
     for (const descriptor of message.descriptors) closeDescriptor(descriptor);
@@ -209,6 +215,7 @@ function awaitSupervisor(
 
 function refused(octets: Uint8Array, errno: number): V2Error {
   const label = new TextDecoder().decode(octets.subarray(MESSAGE_HEADER_OCTETS));
+  if (label === "a process") return tooFewProcesses("the supervisor cannot be started");
   const userNamespace = label === "a user namespace" || label.endsWith("map");
   return new V2Error("VIEW_REFUSED", `the host refuses ${label}: ${errnoText(errno)}`, {
     remedy: userNamespace

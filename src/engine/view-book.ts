@@ -19,7 +19,14 @@ import type { NestedViewFacts } from "./launch.ts";
 import type { OutsideIdentity } from "./launch-outside.ts";
 import type { NestedEvent } from "./nesting.ts";
 import type { WorkerCommand } from "./notify-worker.ts";
-import { claimViewName, forgetView, registerView, sessionSocketPath } from "./run-directory.ts";
+import {
+  checkViewName,
+  claimViewName,
+  forgetView,
+  registerView,
+  renameView,
+  sessionSocketPath,
+} from "./run-directory.ts";
 import type { ViewNet } from "./view-net.ts";
 import { processesInside, type ViewProcesses } from "./view-processes.ts";
 import type { ViewState } from "./view-state.ts";
@@ -82,14 +89,23 @@ export class ViewBook {
       number,
       processes,
       rung: this.#shared.rung,
-      isRegistered: node.name !== undefined,
-      get name() {
-        return node.name;
-      },
-      set name(name: string | undefined) {
-        node.name = name;
-      },
+      name: node.name,
+      rename: (name) => this.#rename(entry, name),
     };
+  }
+
+  /** Gives a view another name, or its first one: by it, it can be entered from now on. */
+  #rename(entry: Entry, name: string): void {
+    const { node } = entry;
+    checkViewName(name);
+    if (name === node.name) return;
+    if (node.name !== undefined) renameView(node.name, name);
+    else {
+      claimViewName(name);
+      this.#tell({ kind: "listen", descriptor: listenSessions(sessionSocketPath(name)) });
+    }
+    node.name = name;
+    this.#register(entry);
   }
 
   /** Number of the view on a ground; of no ground: of the outermost view. */

@@ -8,9 +8,9 @@ import type { ViewSettings } from "./view-settings.ts";
 export interface ViewState {
   readonly number: number;
   /** Undefined: it has none. */
-  name: string | undefined;
-  /** It is in the run directory under its name. */
-  isRegistered: boolean;
+  readonly name: string | undefined;
+  /** Gives it another name, or its first one. Throws a V2Error when a running view has that. */
+  rename(name: string): void;
   /** How the view is made: a rung of the ladder; undefined: not known. */
   readonly rung: string | undefined;
   readonly settings: SharedSettings<ViewSettings>;

@@ -6,10 +6,12 @@ import type { ChildProcess, StdioOptions } from "node:child_process";
 import { once } from "node:events";
 import type { Duplex } from "node:stream";
 import { EXIT, V2Error } from "../base/index.ts";
-import { connectSession, namespaceId } from "../sys/index.ts";
+import { namespaceId } from "../sys/index.ts";
 import { type MountSpec, parseMountSpec } from "../viewos/index.ts";
 import { leftoversAt } from "./leftovers.ts";
-import { claimViewName, findView, forgetView, sessionSocketPath } from "./run-directory.ts";
+import type { OutsideIdentity } from "./launch-outside.ts";
+import { processesWithMark } from "./marked-processes.ts";
+import { claimViewName, findView, forgetView } from "./run-directory.ts";
 import {
   type Destination,
   newView,
@@ -20,9 +22,8 @@ import {
 } from "./start.ts";
 import type { SupervisorReport } from "./supervisor.ts";
 import type { ViewNet } from "./view-net.ts";
-import type { OutsideIdentity } from "./launch-outside.ts";
-import { processesWithMark } from "./marked-processes.ts";
 import { processesInside, type ViewProcesses } from "./view-processes.ts";
+import { connectToView } from "./view-session.ts";
 
 export interface ViewOptions {
   /** Name under which the view is registered; unique among the user's running views. */
@@ -188,9 +189,7 @@ export class View implements AsyncDisposable {
    * child's. A program that cannot be run says so on standard error and exits with 126 or 127.
    */
   spawn(argv: readonly string[], options: SpawnOptions = {}): ChildProcess {
-    const session = this.#isInside
-      ? sessionOfOwnView()
-      : connectSession(sessionSocketPath(this.name));
+    const session = this.#isInside ? sessionOfOwnView() : connectToView(this.name);
     if (session === undefined) throw new V2Error("VIEW_LOST", "the supervisor has ended");
     const settings = {
       stdio: options.stdio ?? "pipe",
