@@ -1,5 +1,5 @@
 /**
- * How long a view takes to start: `true` in a view of a running server, through the native launcher,
+ * How long a view takes to start: `true` in a view of a running server, by the native launcher,
  * against `bwrap` doing the same (case `bwrap-warm`); and without a server, against the start of a
  * Node that does nothing (case `node-cold`). In turns, each several times a round.
  *

@@ -7,8 +7,10 @@ import {
   enterServer,
   identityMaps,
   newView,
+  parseRung,
   parseViewNet,
   type PathTraps,
+  rungWithNamespaces,
   sessionOfOwnView,
   startSupervisor,
   TRACED_BY_DEFAULT,
@@ -89,11 +91,19 @@ function openTraceFile(file: string): number {
   }
 }
 
-/** Starts the user's server; the first view need not wait until it runs. */
-function startServer(): { readonly pid: number; readonly session: number } {
+/**
+ * Starts the user's server; the first view need not wait until it runs. Undefined when the host has
+ * no namespaces for it.
+ */
+function startServer(): { readonly pid: number; readonly session: number } | undefined {
   const interpreter = new URL("./view-request.js", import.meta.url).href;
   const config = { name: undefined, net: [], traps: {}, interpreter };
-  return startSupervisor({ root: false, orphan: true, config });
+  try {
+    return startSupervisor({ root: false, orphan: true, config, rung: rungWithNamespaces() });
+  } catch (error) {
+    if (error instanceof V2Error && error.code === "VIEW_REFUSED") return undefined;
+    throw error;
+  }
 }
 
 /** The shell whose prompt shows the view: the command, or what a start-up script ends in. */
@@ -127,6 +137,7 @@ export async function run(invocation: Invocation): Promise<number> {
     ...(paths === undefined ? {} : { paths }),
     ...(options["setuid-root"] === true ? { setuidRoot: true } : {}),
   };
+  const rung = parseRung((options["engine"] as string | undefined) ?? "auto");
   const words = [...invocation.words, ...invocation.rest];
   const argv = words.length > 0 ? words : [process.env["SHELL"] ?? "/bin/sh"];
   const session = sessionOfOwnView();
@@ -142,8 +153,9 @@ export async function run(invocation: Invocation): Promise<number> {
     becomeGuest(session, destination, argv, inherited);
   }
   if (name !== undefined) claimViewName(name);
-  if (isServed(options)) {
-    const { pid, session: way } = enterServer() ?? startServer();
+  const server = isServed(options) ? (enterServer() ?? startServer()) : undefined;
+  if (server !== undefined) {
+    const { pid, session: way } = server;
     const shown = name ?? `view[${pid}]`;
     if (options["no-prompt"] !== true) showInPrompt(shown, promptingShell(options, argv));
     const facts = { net, ...(name === undefined ? {} : { name }) };
@@ -157,17 +169,13 @@ export async function run(invocation: Invocation): Promise<number> {
     orphan: true,
     config: { name, net, traps },
     ...(trace === undefined ? {} : { traceTo: file ?? STANDARD_ERROR }),
+    ...(rung === undefined ? {} : { rung }),
   });
   if (file !== undefined) closeSync(file);
   const shownAs = name ?? `view[${supervisor.pid}]`;
   if (options["no-prompt"] !== true) showInPrompt(shownAs, promptingShell(options, argv));
   const network = net.length > 0;
-  const view = newView({
-    supervisorPid: supervisor.pid,
-    facts: {},
-    hostName: name,
-    mounts,
-    network,
-  });
-  becomeGuest(supervisor.session, view, argv, inherited, traps);
+  const { pid, session: first, outside } = supervisor;
+  const to = { supervisorPid: pid, facts: {}, hostName: name, mounts, network, outside };
+  becomeGuest(first, newView(to), argv, inherited, traps);
 }

@@ -20,8 +20,18 @@ export { enterServer, serverSocketPath } from "./view-server.ts";
 export type { ViewTraps } from "./view-traps.ts";
 export { TRACED_BY_DEFAULT, type TraceOptions } from "./tracer.ts";
 export {
+  FILTERING_RUNGS,
+  parseRung,
+  probeRungs,
+  type Rung,
+  type RungReport,
+  RUNGS,
+  rungWithNamespaces,
+} from "./rungs.ts";
+export {
   becomeGuest,
   type Destination,
+  existingView,
   newView,
   sessionOfOwnView,
   startSupervisor,
@@ -36,3 +46,4 @@ export {
 } from "./view.ts";
 export { parseViewNet, type ViewNet } from "./view-net.ts";
 export type { ViewNames } from "./view-state.ts";
+export { connectToView } from "./view-session.ts";

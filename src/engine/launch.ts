@@ -17,6 +17,7 @@ import {
   type Trap,
   trapRules,
 } from "../viewos/index.ts";
+import { enterOutside, type OutsideView, passRules } from "./launch-outside.ts";
 import { Launcher, LISTENER_MESSAGE_FLAGS, MESSAGE, type ViewFacts } from "./launch-steps.ts";
 
 const PR_CAP_AMBIENT = 47;
@@ -32,6 +33,7 @@ const SIGCHLD = 17;
 const SIGPIPE = 13;
 const SIGXFSZ = 25;
 const O_CLOEXEC = 0o2000000;
+const DESCRIPTORS_MAX = 0xffffffff;
 const O_WRONLY_CLOEXEC = 0o2000001;
 
 /** How user numbers of the host appear in the view. */
@@ -71,7 +73,8 @@ function wholeMap(file: "uid_map" | "gid_map"): string {
 
 export interface SupervisorPlan {
   readonly session: number;
-  readonly maps: IdentityMaps;
+  /** Undefined: it stays in our user namespace. */
+  readonly maps: IdentityMaps | undefined;
   /** The supervisor becomes an orphan (its launcher forks); else it stays a child of the caller. */
   readonly orphan: boolean;
   readonly argv: readonly string[];
@@ -82,16 +85,7 @@ export interface SupervisorPlan {
 export function supervisorProgram(plan: SupervisorPlan): Uint8Array {
   const launcher = new Launcher(plan.session);
   const { program } = launcher;
-  launcher.step("a user namespace", SYS.unshare, [CLONE.NEWUSER]);
-  if (plan.maps.fromOutside) {
-    launcher.send(MESSAGE.maps, undefined);
-    launcher.awaitAnswer("the maps of the user namespace");
-  } else {
-    launcher.writeFile("the group map", "/proc/self/setgroups", "deny");
-    launcher.writeFile("the user map", "/proc/self/uid_map", plan.maps.uid);
-    launcher.writeFile("the group map", "/proc/self/gid_map", plan.maps.gid);
-  }
-  keepCapabilities(launcher);
+  if (plan.maps !== undefined) ownUserNamespace(launcher, plan.maps);
   const execute = (): void =>
     launcher.execute(
       plan.argv[0]!,
@@ -100,10 +94,11 @@ export function supervisorProgram(plan: SupervisorPlan): Uint8Array {
       program.strings(plan.environment),
     );
   if (plan.orphan) {
-    const fork = launcher.step("a process", SYS.clone, [SIGCHLD, 0, 0, 0, 0], 1);
-    // In the child clone returns 0: that "failure" is the path to the supervisor.
+    const fork = launcher.step("a process", SYS.clone, [SIGCHLD, 0, 0, 0, 0]);
+    // In the child clone returns 0, and there is no process 0: that failure is its path.
+    const isParent = program.call(SYS.tgkill, [fork.result, fork.result, 0]);
     const child = program.detached(SYS.getpid, []);
-    fork.onFailure = child;
+    isParent.onFailure = child;
     launcher.send(MESSAGE.running, fork);
     launcher.step("end", SYS.exit_group, [0]);
     launcher.continueAt(child);
@@ -113,6 +108,19 @@ export function supervisorProgram(plan: SupervisorPlan): Uint8Array {
   }
   execute();
   return launcher.compile();
+}
+
+function ownUserNamespace(launcher: Launcher, maps: IdentityMaps): void {
+  launcher.step("a user namespace", SYS.unshare, [CLONE.NEWUSER]);
+  if (maps.fromOutside) {
+    launcher.send(MESSAGE.maps, undefined);
+    launcher.awaitAnswer("the maps of the user namespace");
+  } else {
+    launcher.writeFile("the group map", "/proc/self/setgroups", "deny");
+    launcher.writeFile("the user map", "/proc/self/uid_map", maps.uid);
+    launcher.writeFile("the group map", "/proc/self/gid_map", maps.gid);
+  }
+  keepCapabilities(launcher);
 }
 
 /**
@@ -183,7 +191,8 @@ export interface GuestPlan {
   readonly enter:
     | { readonly view: ExistingView }
     | { readonly create: NewView }
-    | { readonly nest: NestedView };
+    | { readonly nest: NestedView }
+    | { readonly outside: OutsideView };
   /** Undefined: the launcher's own, which keeps it as long as it joins no mount namespace. */
   readonly directory: string | undefined;
   /** The launcher has been Node, which changes limits and signals. */
@@ -214,16 +223,19 @@ export function guestProgram(plan: GuestPlan): Uint8Array {
  */
 export function build(launcher: Launcher, plan: GuestPlan): void {
   launcher.step("session", SYS.fcntl, [plan.session, F_SETFD, FD_CLOEXEC]);
-  if ("view" in plan.enter) joinView(launcher, plan.enter.view);
-  else if ("nest" in plan.enter) nestView(launcher, plan.enter.nest);
-  else makeView(launcher, plan.enter.create);
+  const { enter } = plan;
+  if ("outside" in enter) enterOutside(launcher, enter.outside);
+  else if ("view" in enter) joinView(launcher, enter.view);
+  else if ("nest" in enter) nestView(launcher, enter.nest);
+  else makeView(launcher, enter.create);
   if (plan.directory !== undefined) {
     launcher.attempt(SYS.chdir, [launcher.program.string(plan.directory)]);
   }
   if (plan.isAfterNode) restoreAfterNode(launcher, plan);
-  const facts = "create" in plan.enter ? plan.enter.create.facts : {};
-  if (plan.traps !== undefined) installFilter(launcher, plan.session, plan.traps, facts);
-  if ("nest" in plan.enter) {
+  if (plan.traps !== undefined) installFilter(launcher, plan.session, plan.traps, enter);
+  // Without namespaces it is the supervisor who mounts and names, once it sees the calls.
+  if ("outside" in enter) furnish(launcher, enter.outside);
+  if ("nest" in enter) {
     launcher.send(MESSAGE.born, undefined);
     launcher.awaitAnswer("the view");
   }
@@ -265,6 +277,7 @@ function makeView(launcher: Launcher, view: NewView): void {
   else makeUserNamespace(launcher, view.maps, spaces);
   cutOff(launcher);
   furnish(launcher, view);
+  awaitNetwork(launcher, view);
 }
 
 /** Mounts made outside later still appear inside; nothing done inside reaches the outside. */
@@ -292,6 +305,7 @@ function nestView(launcher: Launcher, view: NestedView): void {
   launcher.step("the view's mounts", SYS.setns, [mounts!.result, CLONE.NEWNS]);
   for (const opened of [mounts!, names!, user!]) launcher.attempt(SYS.close, [opened.result]);
   furnish(launcher, view);
+  awaitNetwork(launcher, view);
 }
 
 /** unshare(2) of a user namespace and others, and the maps of the first. */
@@ -331,18 +345,22 @@ function makeUserNamespace(launcher: Launcher, maps: IdentityMaps, others: numbe
   launcher.continueAt(last);
 }
 
-function furnish(launcher: Launcher, view: NewView | NestedView): void {
-  const { program } = launcher;
+/** Waits until the supervisor has plugged the cables of a view that is to have some. */
+function awaitNetwork(launcher: Launcher, view: NewView | NestedView): void {
+  if (!view.network) return;
+  const facts = JSON.stringify(view.facts);
+  launcher.send(MESSAGE.network, launcher.step("pid", SYS.getpid, []), [2], 0, facts);
+  launcher.awaitAnswer("the view's network");
+}
+
+/** The names and mounts that a view begins with. */
+function furnish(launcher: Launcher, view: Pick<NewView, "hostName" | "mounts">): void {
   if (view.hostName !== undefined) {
     const name = new TextEncoder().encode(view.hostName);
-    launcher.step("the host name", SYS.sethostname, [program.bytes(name), name.length]);
+    const octets = launcher.program.bytes(name);
+    launcher.step("the host name", SYS.sethostname, [octets, name.length]);
   }
   for (const mount of view.mounts) initialMount(launcher, mount);
-  if (view.network) {
-    const facts = JSON.stringify(view.facts);
-    launcher.send(MESSAGE.network, launcher.step("pid", SYS.getpid, []), [2], 0, facts);
-    launcher.awaitAnswer("the view's network");
-  }
 }
 
 function initialMount(launcher: Launcher, spec: MountSpec): void {
@@ -396,13 +414,14 @@ function installFilter(
   launcher: Launcher,
   session: number,
   traps: readonly Trap[],
-  facts: ViewFacts,
+  enter: GuestPlan["enter"],
 ): void {
   const { program } = launcher;
   const wanted = trapRules(traps);
   const message = wanted.length === 0 ? [] : [listenerMessageRule(session)];
   // A trap goes before a refusal of level 0: the supervisor refuses in its place.
-  const filter = compileFilter([...message, ...wanted, ...levelZeroRules()]);
+  const passed = "outside" in enter ? passRules(traps, enter.outside.pass) : [];
+  const filter = compileFilter([...message, ...passed, ...wanted, ...levelZeroRules()]);
   // struct sock_fprog: length u16, padding, pointer.
   const descriptor = program.words([filter.length / 8, program.bytes(filter)]);
   const opened = (kind: string): Step =>
@@ -421,16 +440,18 @@ function installFilter(
   const before519 = program.detached(SYS.seccomp, seccomp(FILTER_NEW_LISTENER));
   before519.onFailure = install.onFailure;
   install.onFailure = before519;
+  const facts = "create" in enter ? JSON.stringify(enter.create.facts) : "";
   const descriptors = [install, mounts, names, users];
-  const text = JSON.stringify(facts);
-  launcher.send(MESSAGE.listener, self, descriptors, LISTENER_MESSAGE_FLAGS, text);
-  for (const opened of descriptors) launcher.attempt(SYS.close, [opened.result]);
+  launcher.send(MESSAGE.listener, self, descriptors, LISTENER_MESSAGE_FLAGS, facts);
   before519.next = install.next;
   before519.stores.push(...install.stores);
 }
 
 function hold(launcher: Launcher, session: number, lifeline: number | undefined): void {
+  // It never runs another program, which would close what it has opened.
+  const last = lifeline ?? session;
   launcher.attempt(SYS.close, [session]);
+  launcher.attempt(SYS.close_range, [last + 1, DESCRIPTORS_MAX, 0]);
   if (lifeline !== undefined) {
     const octet = launcher.program.bytes(Uint8Array.of(1));
     launcher.attempt(SYS.write, [lifeline, octet, 1]);

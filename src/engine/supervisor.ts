@@ -3,6 +3,7 @@
  * lives as long as a process of the view does. Started by `startSupervisor`; not a command of its
  * own.
  */
+import { rmSync } from "node:fs";
 import { Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
@@ -24,6 +25,7 @@ import type {
 } from "./notify-worker.ts";
 import { removeLeftovers } from "./leftovers.ts";
 import { sessionSocketPath } from "./run-directory.ts";
+import { processesWithMark } from "./marked-processes.ts";
 import { SPAWNED_SESSION, SPAWNED_TRACE, type SupervisorConfig } from "./start.ts";
 import { DebugLog } from "./debug-log.ts";
 import { mountingInsistsOnRoot } from "./setuid-programs.ts";
@@ -31,7 +33,7 @@ import { SharedSettings } from "./shared-settings.ts";
 import { ViewBook } from "./view-book.ts";
 import { sayTo, type SupervisorHost, ViewHost } from "./view-host.ts";
 import { NO_SETTINGS } from "./view-settings.ts";
-import { killViewProcesses } from "./view-processes.ts";
+import { processesInside, type ViewProcesses } from "./view-processes.ts";
 
 /** One line of JSON to the lifeline's other end. */
 export type SupervisorReport =
@@ -50,6 +52,8 @@ class Supervisor {
   /** Sockets on which a view may be entered that has no worker yet. */
   #listening: number | undefined;
   #isOver = false;
+  /** Those of the outermost view, and of all inside it. */
+  readonly #processes: ViewProcesses;
 
   /** @param host the process has other supervisors too; the view's launcher is done */
   constructor(config: SupervisorConfig, host?: SupervisorHost) {
@@ -61,13 +65,23 @@ class Supervisor {
     if (config.traps.setuidRoot ?? mountingInsistsOnRoot()) {
       settings.write({ ...settings.value, setuidRoot: true });
     }
+    // Without a user namespace of its own the view shares ours with everybody.
+    this.#processes =
+      config.outside === undefined
+        ? processesInside(host?.userNamespace ?? namespaceId("self", "user"))
+        : processesWithMark(config.outside.mark);
     const debug = new DebugLog(settings);
-    this.#book = new ViewBook((command) => this.#tell(command), { settings, debug });
+    this.#book = new ViewBook((command) => this.#tell(command), {
+      settings,
+      debug,
+      rung: config.rung,
+    });
     registerViewOperations(this.#control, this.#book);
     const [commands, theirs] = sessionPair();
     this.#commands = commands;
     this.#shared = {
       commands: theirs,
+      outside: config.outside,
       connections: connections.memory,
       settings: settings.memory,
       debug: debug.descriptor,
@@ -156,13 +170,16 @@ class Supervisor {
 
   #enter(event: Extract<NotifyWorkerEvent, { kind: "entered" }>): void {
     if (this.#book.has(event.ground)) return;
-    const { name } = this.#config;
+    const { outside } = this.#config;
+    const name = this.#config.name ?? event.facts.name;
     // The socket of the one view of a supervisor of its own is there from the beginning.
-    if (name === undefined && event.facts.name !== undefined) {
-      this.#book.listen(event.facts.name, event.ground);
+    if (this.#config.name === undefined && name !== undefined) {
+      this.#book.listen(name, event.ground);
     }
-    this.#book.addOutermost(event, name === undefined ? event.facts : { name });
-    this.#report({ kind: "ready", pid: event.pid });
+    const { ground, pid, session, userNamespace } = event;
+    const processes = this.#processes;
+    this.#book.addOutermost({ ground, pid, session, name, userNamespace, processes, outside });
+    this.#report({ kind: "ready", pid });
   }
 
   #tell(command: WorkerCommand): void {
@@ -202,17 +219,13 @@ class Supervisor {
 
   /** The maker was killed: what it would have removed is for us to remove. */
   #sweep(): void {
-    killViewProcesses(this.#userNamespace);
+    this.#processes.kill();
     if (this.#config.leftovers !== undefined) removeLeftovers(this.#config.leftovers);
-  }
-
-  get #userNamespace(): bigint | undefined {
-    return this.#host?.userNamespace ?? namespaceId("self", "user");
   }
 
   /** Ends every process of the view, then the supervisor. */
   endView(): void {
-    killViewProcesses(this.#userNamespace);
+    this.#processes.kill();
     this.#end(0);
   }
 
@@ -228,6 +241,8 @@ class Supervisor {
     this.#isOver = true;
     if (error !== undefined) process.stderr.write(`${error.stack ?? error.message}\n`);
     this.#book.closeAll();
+    const { outside } = this.#config;
+    if (outside !== undefined) rmSync(outside.folder, { recursive: true, force: true });
     closeDescriptor(this.#commands);
     if (this.#host === undefined) process.exit(code);
     if (this.#worker === undefined) this.#release();

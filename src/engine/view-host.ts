@@ -144,7 +144,9 @@ export class ViewHost {
     const { facts, ground, userNamespace, session, view } = event;
     this.#isFirst = false;
     this.#claimed.delete(session);
-    const config = { name: undefined, net: [], lifeline: undefined, traps: {} };
+    const { rung } = this.#config;
+    const engine = rung === undefined ? {} : { rung };
+    const config = { name: undefined, net: [], lifeline: undefined, traps: {}, ...engine };
     const supervisor = this.#make(config, {
       userNamespace,
       tellDoor: (command) => this.#tell(command),

@@ -32,6 +32,7 @@ export const SYS_X86_64 = {
   sethostname: 170,
   setdomainname: 171,
   exit_group: 231,
+  tgkill: 234,
   openat: 257,
   unshare: 272,
   eventfd2: 290,
@@ -43,6 +44,7 @@ export const SYS_X86_64 = {
   fsconfig: 431,
   fsmount: 432,
   fspick: 433,
+  close_range: 436,
   mount_setattr: 442,
 } as const;
 
