@@ -5,7 +5,7 @@
  * was started for and ends with it.
  */
 import { createHash } from "node:crypto";
-import { renameSync, statSync, unlinkSync } from "node:fs";
+import { fstatSync, openSync, renameSync, statSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import {
@@ -14,6 +14,9 @@ import {
   isListening,
   listenSessions,
   nameSenders,
+  namespaceId,
+  namespacePath,
+  parentUserNamespace,
   peerPid,
   receiveMessage,
   sendMessage,
@@ -89,12 +92,35 @@ export interface ServerSession {
   readonly pid: number;
 }
 
+/**
+ * Was the server's user namespace made in ours? From another one (a container, a sandbox) the same
+ * directory may be seen, but the server's views cannot be entered.
+ */
+function isOfOurWorld(pid: number): boolean {
+  let theirs: number;
+  try {
+    theirs = openSync(namespacePath(pid, "user"), "r");
+  } catch {
+    return false;
+  }
+  const around = parentUserNamespace(theirs);
+  closeDescriptor(theirs);
+  if (around === -1) return false;
+  const { ino } = fstatSync(around, { bigint: true });
+  closeDescriptor(around);
+  return ino === namespaceId("self", "user");
+}
+
 /** Comes in at the user's server; undefined when there is none. */
 export function enterServer(): ServerSession | undefined {
   let session: number;
   try {
     session = connectSession(serverSocketPath());
   } catch {
+    return undefined;
+  }
+  if (!isOfOurWorld(peerPid(session))) {
+    closeDescriptor(session);
     return undefined;
   }
   // An empty message reads as the end of the session.
