@@ -171,7 +171,8 @@ export class TrappedCalls {
     if (type !== null && data !== null && isFuseType(text(type))) {
       return this.#mountFuse(request, source, target, type, flags, text(data));
     }
-    return this.#at(pid, () => performMount(source, target, type, flags, data));
+    const isAbsolute = startsAtRoot(target) && startsAtRoot(source) && data === null;
+    return this.#at(pid, () => performMount(source, target, type, flags, data), !isAbsolute);
   }
 
   /** A type, or what it is an alias of. */
@@ -218,7 +219,7 @@ export class TrappedCalls {
     const target = this.#strings.read(request.pid, request.argument(0), PATH_OCTETS_MAX);
     if (target === null) return ERRNO.EFAULT;
     if (!request.isValid()) return ERRNO.ESRCH;
-    return this.#at(request.pid, () => umount2(target, flags));
+    return this.#at(request.pid, () => umount2(target, flags), !startsAtRoot(target));
   }
 
   #setName(request: NotifyListener, set: (name: Uint8Array) => number): number {
@@ -228,8 +229,8 @@ export class TrappedCalls {
     return request.isValid() ? set(name) : ERRNO.ESRCH;
   }
 
-  #at(pid: number, action: () => number): number {
-    return this.#standpoint.at(pid, action) ?? ERRNO.ESRCH;
+  #at(pid: number, action: () => number, needsDirectory = true): number {
+    return this.#standpoint.at(pid, action, needsDirectory) ?? ERRNO.ESRCH;
   }
 
   /** pidfds are of whole processes; a request comes from a thread. */
@@ -242,6 +243,12 @@ export class TrappedCalls {
       closeSync(fd);
     }
   }
+}
+
+/** Is that an absolute path, or none? */
+function startsAtRoot(path: Uint8Array | null): boolean {
+  const SLASH = 0x2f;
+  return path === null || path[0] === SLASH;
 }
 
 function text(octets: Uint8Array): string {
