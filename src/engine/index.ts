@@ -19,3 +19,12 @@ export {
   type ViewOptions,
 } from "./view.ts";
 export { parseViewNet, type ViewNet } from "./view-net.ts";
+export {
+  FuseThread,
+  mountFuse,
+  mountVirtualFiles,
+  OWN_FILE_SYSTEMS,
+  type VirtualMount,
+  type VirtualMountOptions,
+} from "./fuse-mount.ts";
+export type { FuseMountRequest } from "./fuse-worker.ts";

@@ -5,6 +5,7 @@ export * from "./epoll.ts";
 export * from "./fd-passing.ts";
 export * from "./ethtool.ts";
 export * from "./fifo.ts";
+export * from "./fuse-device.ts";
 export * from "./guest-memory.ts";
 export * from "./host-settings.ts";
 export * from "./huge-pages.ts";
