@@ -40,6 +40,7 @@ const TABLE = [
   [61, "ENODATA", "No data available"],
   [71, "EPROTO", "Protocol error"],
   [75, "EOVERFLOW", "Value too large for defined data type"],
+  [87, "EUSERS", "Too many users"],
   [88, "ENOTSOCK", "Socket operation on non-socket"],
   [90, "EMSGSIZE", "Message too long"],
   [92, "ENOPROTOOPT", "Protocol not available"],
