@@ -6,6 +6,7 @@ export * from "./epoll.ts";
 export * from "./fd-passing.ts";
 export * from "./ethtool.ts";
 export * from "./fifo.ts";
+export * from "./fuse-device.ts";
 export * from "./file-calls.ts";
 export * from "./guest-memory.ts";
 export * from "./guest-writes.ts";
