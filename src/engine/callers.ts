@@ -223,14 +223,18 @@ export class Callers {
     return true;
   }
 
-  #read(tid: number): Caller | undefined {
+  /** What /proc/TID/status says; empty when the thread is gone. */
+  status(tid: number): string {
     const { files } = this;
     const fd = files.openat(this.#proc, this.#paths.of(tid, "status"), O.CLOEXEC);
-    if (fd < 0) return undefined;
-    const length = files.read(fd, this.#buffer);
+    const length = fd < 0 ? 0 : files.read(fd, this.#buffer);
     files.close(fd);
-    if (length <= 0) return undefined;
-    const status = new TextDecoder("latin1").decode(this.#buffer.subarray(0, length));
+    return Buffer.from(this.#buffer.buffer, 0, Math.max(0, length)).toString("latin1");
+  }
+
+  #read(tid: number): Caller | undefined {
+    const status = this.status(tid);
+    if (status === "") return undefined;
     const [realUid, , , uid] = numbers(status, "Uid");
     const [realGid, , , gid] = numbers(status, "Gid");
     // Capabilities of another user namespace say nothing about the files of this one.

@@ -163,6 +163,8 @@ export interface GuestPlan {
   readonly openFiles: readonly [soft: bigint, hard: bigint] | undefined;
   /** Calls that reach the supervisor besides those of level 0. */
   readonly traps: readonly Trap[];
+  /** Rules of the filter that go before those of the traps. */
+  readonly rules?: readonly FilterRule[];
   /** Undefined: a holder, which only keeps the view alive. */
   readonly command: Command | undefined;
 }
@@ -277,12 +279,12 @@ function listenerMessageRule(session: number): FilterRule {
   };
 }
 
-function installFilter(launcher: Launcher, { session, traps }: GuestPlan): void {
+function installFilter(launcher: Launcher, { session, traps, rules = [] }: GuestPlan): void {
   const { program } = launcher;
   const wanted = trapRules(traps);
   const message = wanted.length === 0 ? [] : [listenerMessageRule(session)];
   // A trap goes before a refusal of level 0: the supervisor refuses in its place.
-  const filter = compileFilter([...message, ...wanted, ...levelZeroRules()]);
+  const filter = compileFilter([...message, ...rules, ...wanted, ...levelZeroRules()]);
   // struct sock_fprog: length u16, padding, pointer.
   const descriptor = program.words([filter.length / 8, program.bytes(filter)]);
   const opened = (kind: string): Step =>

@@ -19,11 +19,11 @@ import {
   setns,
   Standpoint,
 } from "../sys/index.ts";
-import { trapsOf } from "../viewos/index.ts";
 import { reply } from "./answer.ts";
 import { MESSAGE, MESSAGE_HEADER_OCTETS } from "./launch-steps.ts";
-import { PathCalls } from "./path-calls.ts";
-import { type PathTraps, policyOf } from "./path-traps.ts";
+import { joinNetworkOf, pathCallsOf } from "./path-service.ts";
+import type { PathTraps } from "./path-traps.ts";
+import { Relief } from "./relief.ts";
 import { type TraceOptions, Tracer } from "./tracer.ts";
 import { TrappedCalls } from "./trapped-calls.ts";
 
@@ -40,6 +40,7 @@ export interface NotifyWorkerData {
   readonly stop: number;
   /** Calls that are answered by the supervisor, and what it denies. */
   readonly paths: PathTraps | undefined;
+  readonly relief: SharedArrayBuffer | undefined;
   readonly trace: { readonly options: TraceOptions; readonly descriptor: number } | undefined;
 }
 
@@ -65,6 +66,7 @@ class NotifyLoop {
   #changed = true;
   readonly #tracer: Tracer | undefined;
   #calls: TrappedCalls | undefined;
+  readonly #relief: Relief | undefined;
 
   constructor(data: NotifyWorkerData) {
     this.#data = data;
@@ -72,6 +74,7 @@ class NotifyLoop {
       this.#tracer = new Tracer(data.trace.options, data.trace.descriptor);
     }
     this.#sessions.add(data.session);
+    this.#relief = data.relief && new Relief(data.relief);
   }
 
   /** Runs until no process of the view is left, or until told to stop. */
@@ -92,6 +95,7 @@ class NotifyLoop {
     const { listening, stop } = this.#data;
     const fixed = listening === undefined ? [stop] : [stop, listening];
     this.#watched.replace([...fixed, ...this.#sessions, ...this.#listeners.keys()]);
+    this.#relief?.publish(this.#listeners.keys());
     this.#changed = false;
   }
 
@@ -160,13 +164,11 @@ class NotifyLoop {
       const standpoint = new Standpoint();
       const mnt = fstatSync(mounts, { bigint: true }).ino;
       const uts = fstatSync(names, { bigint: true }).ino;
+      if (this.#data.paths !== undefined) joinNetworkOf(standpoint, pid);
       setns(names, CLONE.NEWUTS);
       setns(mounts, CLONE.NEWNS);
       const { paths } = this.#data;
-      const pathCalls =
-        paths === undefined
-          ? undefined
-          : new PathCalls(standpoint, trapsOf(paths.calls), policyOf(paths));
+      const pathCalls = paths && pathCallsOf(standpoint, paths, this.#relief!);
       this.#calls = new TrappedCalls(standpoint, { mnt, uts }, pathCalls);
     }
     closeDescriptor(mounts);

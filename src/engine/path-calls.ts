@@ -16,6 +16,7 @@ import {
   pidfdGetDescriptor,
   pidfdOpen,
   type Standpoint,
+  threadId,
 } from "../sys/index.ts";
 import {
   AUDIT_ARCH_I386,
@@ -34,9 +35,11 @@ import { CapturedPathCall } from "./captured-call.ts";
 import { PathActs, type Starts } from "./path-acts.ts";
 import { PathInputs } from "./path-inputs.ts";
 import { PathResolver } from "./path-resolver.ts";
+import { interruptedErrno, type Relief } from "./relief.ts";
 
 const GONE: Answer = failure(ERRNO.ESRCH);
 const NO_START = -1;
+const EMPTY = Uint8Array.of(0);
 
 /** Answers path calls; one for each thread that serves a view. */
 export class PathCalls {
@@ -47,16 +50,26 @@ export class PathCalls {
   readonly #resolver: PathResolver;
   readonly #acts: PathActs;
   readonly #inputs = new PathInputs();
-  readonly #decides: boolean;
+  readonly #relief: Relief | undefined;
+  /** A policy is asked about every file. */
+  readonly decides: boolean;
   readonly #captured = new CapturedPathCall();
 
   /**
    * The calling thread must stand in the view.
    * @param traps the calls among these are answered, others are not
    * @param policy is asked about every file; without one nothing is refused
+   * @param relief what others do while a call blocks this thread
    */
-  constructor(standpoint: Standpoint, traps: readonly Trap[], policy?: PathPolicy) {
-    this.#decides = policy !== undefined;
+  constructor(
+    standpoint: Standpoint,
+    traps: readonly Trap[],
+    policy?: PathPolicy,
+    relief?: Relief,
+  ) {
+    this.#relief = relief;
+    relief?.sit(threadId());
+    this.decides = policy !== undefined;
     this.#callers = new Callers(this.#files, standpoint.proc);
     this.#resolver = new PathResolver(this.#callers, standpoint.proc);
     this.#acts = new PathActs(this.#callers, this.#resolver, standpoint.proc, policy);
@@ -80,18 +93,27 @@ export class PathCalls {
 
   /** Performs a captured call in the name of its caller, who still waits. */
   perform(request: NotifyListener, call: CapturedPathCall): Answer {
+    this.#relief?.begin(request);
+    try {
+      return this.#perform(request, call);
+    } finally {
+      this.#relief?.end();
+    }
+  }
+
+  #perform(request: NotifyListener, call: CapturedPathCall): Answer {
     const { shape } = call;
     if (shape.operation === "privileged") return failure(ERRNO.EPERM);
     if (shape.operation === "absent") return failure(ERRNO.ENOSYS);
-    if (call.errno !== 0) return failure(call.errno);
-    const unreadable = this.#inputs.read(request, shape, this.#memory);
-    if (unreadable !== 0) return failure(unreadable);
+    const wrong = this.#inputs.read(request, shape, this.#memory);
+    if (call.errno !== 0) return failure(this.#earlier(shape, wrong) ?? call.errno);
+    if (wrong !== 0) return failure(wrong);
     if (shape.operation === "open" && (this.#inputs.flags & O.PATH) !== 0) {
       // The kernel puts no such descriptor into another process. With the flag in a register it
       // makes nothing but a name, and every use of that is a call which is answered here again. In
       // memory the flag may change: programs have to do without openat2 then.
       if (shape.call.name === "openat2") return failure(ERRNO.ENOSYS);
-      if (!this.#decides) return CONTINUE;
+      if (!this.decides) return CONTINUE;
     }
     const caller = this.#callers.identify(call.pid);
     if (caller === undefined) return GONE;
@@ -107,6 +129,17 @@ export class PathCalls {
       }
       this.#callers.forget(caller);
     }
+  }
+
+  /** What the kernel would have complained about before it came to the path. */
+  #earlier(shape: PathShape, wrong: number): number | undefined {
+    if (shape.operation === "readlink" && wrong === ERRNO.EINVAL) return wrong;
+    if (shape.operation !== "open") return undefined;
+    if (wrong !== 0) return wrong;
+    // With an empty path the kernel looks at nothing but the flags.
+    const { flags, mode, resolve } = this.#inputs;
+    const tried = this.#files.openat2(AT.FDCWD, EMPTY, flags, mode, resolve);
+    return tried === -ERRNO.EINVAL ? ERRNO.EINVAL : undefined;
   }
 
   #starts(caller: Caller, call: CapturedPathCall, request: NotifyListener): Starts {
@@ -151,6 +184,7 @@ export class PathCalls {
       const closeOnExec = (this.#inputs.flags & O.CLOEXEC) !== 0;
       return { kind: "descriptor", descriptor: result, closeOnExec };
     }
+    if (result === -ERRNO.EINTR) return failure(interruptedErrno(this.#callers.status(call.pid)));
     return this.#finish(call, result);
   }
 
@@ -182,9 +216,7 @@ export class PathCalls {
   #compatible(shape: PathShape, given: Uint8Array): Uint8Array | undefined {
     const { operation, call } = shape;
     if (operation === "statfs") {
-      const wide = call.name === "statfs64";
-      if (wide && this.#inputs.size !== 84 && this.#inputs.size !== 88) return undefined;
-      return inOldLayout(given, wide ? "statfs64" : "statfs");
+      return inOldLayout(given, call.name === "statfs64" ? "statfs64" : "statfs");
     }
     if (operation !== "stat" || call.name === "statx") return given;
     const layout: OldLayout = call.name.startsWith("old")

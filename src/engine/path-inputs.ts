@@ -54,7 +54,9 @@ export class PathInputs {
       case "statfs":
         this.output = request.argument(shape.call.name === "statfs64" ? rest + 1 : rest);
         this.size = request.low(rest);
-        return 0;
+        // struct statfs64 with or without the octets that align it.
+        if (shape.call.name !== "statfs64") return 0;
+        return this.size === 84 || this.size === 88 ? 0 : ERRNO.EINVAL;
       case "access":
       case "chmod":
       case "mkdir":

@@ -85,6 +85,9 @@ export class PathResolver {
       const direct = resolve | RESOLVE.NO_SYMLINKS;
       found = files.openat2(start, path, flags, mode, direct);
       const mayBeItsOwn = found === -ERRNO.EACCES || found === -ERRNO.EPERM;
+      if (found >= 0 && (flags & O.PATH) === 0) {
+        return this.#walk.lends(caller, found) ? found : -ERRNO.EACCES;
+      }
       if (found !== -ERRNO.ELOOP && !mayBeItsOwn) return found;
     }
     // What the caller has forbidden the kernel would have to check: a walk cannot.
@@ -98,9 +101,14 @@ export class PathResolver {
     return this.open(caller, start, path, flags);
   }
 
-  /** Text of a link that says "whoever asks" (/proc/self); undefined: the link is another. */
-  ownName(caller: Caller, link: number): string | undefined {
-    return this.#files.kindOf(link) === PROC_MAGIC ? this.#walk.ownName(caller, link) : undefined;
+  /**
+   * Text of a link that says "whoever asks" (/proc/self); undefined: the link says the same to
+   * all; an errno: it says nothing to the caller.
+   */
+  ownName(caller: Caller, link: number): string | number | undefined {
+    if (this.#files.kindOf(link) !== PROC_MAGIC) return undefined;
+    const name = this.#walk.ownName(caller, link);
+    return name ?? (this.#walk.mayRead(caller, link) ? undefined : -ERRNO.EACCES);
   }
 
   /** The directory and the last name of a path; close the directory by `end`. */

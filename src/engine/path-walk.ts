@@ -193,6 +193,28 @@ export class PathWalk {
   }
 
   /**
+   * The kernel lets us look into ourselves, and we must not lend that to a guest.
+   * @param fd of anything; closed when the answer is no
+   */
+  lends(caller: Caller, fd: number): boolean {
+    if (this.#files.kindOf(fd) !== PROC_MAGIC || this.#isPrivileged(caller)) return true;
+    this.#files.fstat(fd, this.#stat);
+    const FOR_ALL = 0o7;
+    if (this.#owner === caller.uid || (this.#mode & FOR_ALL) !== 0) return true;
+    this.#files.close(fd);
+    return false;
+  }
+
+  /** May the caller read what a magic link says? */
+  mayRead(caller: Caller, link: number): boolean {
+    this.#files.fstat(link, this.#stat);
+    const isLink = (this.#mode & S_IFMT) === S_IFLNK;
+    // `ownName` has left its text: these are ordinary links (mounts, net), the same for all.
+    if (!isLink || decode(this.#link.subarray(0, 5)) === "self/") return true;
+    return this.#owner === caller.uid || this.#isPrivileged(caller);
+  }
+
+  /**
    * What `self` or `thread-self` of a process file system says to the caller; undefined for other
    * links of it. To us it says our own number; where we are not seen, it leads nowhere (ENOENT),
    * and the caller is meant as it is known in its own pid namespace.
@@ -203,7 +225,11 @@ export class PathWalk {
     const process = this.#callers.ownPid;
     if (ours === String(process)) return String(caller.tgid);
     if (ours.startsWith(`${process}/task/`)) return `${caller.tgid}/task/${caller.tid}`;
-    return length === -ERRNO.ENOENT ? String(caller.numbers.at(-1)) : undefined;
+    if (length !== -ERRNO.ENOENT) return undefined;
+    // It says that of descriptors which are no link's, too.
+    this.#files.fstat(link, this.#stat);
+    const isLink = (this.#mode & S_IFMT) === S_IFLNK;
+    return isLink ? String(caller.numbers.at(-1)) : undefined;
   }
 
   /** Is that name of the process file system's root the caller's own, or are we within it? */

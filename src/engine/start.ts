@@ -29,7 +29,7 @@ import {
 import { MESSAGE, MESSAGE_HEADER_OCTETS } from "./launch-steps.ts";
 import type { Leftovers } from "./leftovers.ts";
 import type { TraceOptions } from "./tracer.ts";
-import type { PathTraps } from "./path-traps.ts";
+import { type PathTraps, rulesOf } from "./path-traps.ts";
 import type { ViewNet } from "./view-net.ts";
 
 /** What a supervisor is told at its start, as JSON in its last argument. */
@@ -228,6 +228,7 @@ export function becomeGuest(
     directory: process.cwd(),
     openFiles: parentOpenFiles(),
     traps: trapsFor(trace, paths),
+    rules: paths === undefined ? [] : rulesOf(paths),
     command: commandFor(argv, process.env),
   });
   // Node marks what it has inherited close-on-exec.

@@ -16,6 +16,8 @@ import {
 } from "../sys/index.ts";
 import type { NotifyWorkerData, NotifyWorkerEvent } from "./notify-worker.ts";
 import { removeLeftovers } from "./leftovers.ts";
+import { watchPaths } from "./relief-watch.ts";
+import { Relief } from "./relief.ts";
 import { forgetView, registerView, sessionSocketPath } from "./run-directory.ts";
 import { SPAWNED_SESSION, SPAWNED_TRACE, type SupervisorConfig } from "./start.ts";
 import { killViewProcesses } from "./view-processes.ts";
@@ -30,18 +32,21 @@ class Supervisor {
   readonly #lifeline: Socket | undefined;
   readonly #stop: number;
   readonly #worker: Worker;
+  #relief: Relief | undefined;
   #entered = false;
 
   constructor(config: SupervisorConfig) {
     this.#config = config;
     const [stop, theirs] = sessionPair();
     this.#stop = stop;
+    if (config.paths !== undefined) this.#relief = new Relief();
     const data: NotifyWorkerData = {
       session: SPAWNED_SESSION,
       listening:
         config.name === undefined ? undefined : listenSessions(sessionSocketPath(config.name)),
       stop: theirs,
       paths: config.paths,
+      relief: this.#relief?.memory,
       trace:
         config.trace === undefined
           ? undefined
@@ -96,6 +101,7 @@ class Supervisor {
 
   #register(pid: number): void {
     this.#entered = true;
+    if (this.#config.paths !== undefined) watchPaths(this.#relief!, this.#config.paths);
     const { name } = this.#config;
     if (name !== undefined) {
       const userNamespace = String(namespaceId("self", "user"));

@@ -24,6 +24,7 @@ import {
   AUDIT_ARCH_X86_64,
   fuseDescriptor,
   isFuseType,
+  isMountAllowed,
   isRefusedInViews,
   MS,
   SYS_I386,
@@ -151,6 +152,9 @@ export class TrappedCalls {
     const type = this.#strings.read(pid, request.argument(2), PATH_OCTETS_MAX);
     const data = this.#strings.read(pid, request.argument(4), DATA_OCTETS_MAX);
     if (target === null) return ERRNO.EFAULT;
+    if (this.#paths?.decides === true) {
+      if (!isMountAllowed(type === null ? "" : text(type), flags)) return ERRNO.EPERM;
+    }
     if (!request.isValid()) return ERRNO.ESRCH;
     if (type !== null && data !== null && isFuseType(text(type))) {
       return this.#mountFuse(pid, source, target, type, flags, text(data));

@@ -11,6 +11,7 @@ export * from "./guest-memory.ts";
 export * from "./host-settings.ts";
 export * from "./huge-pages.ts";
 export * from "./inherited.ts";
+export * from "./interrupt.ts";
 export * from "./launch-program.ts";
 export * from "./libc.ts";
 export * from "./mmsg.ts";

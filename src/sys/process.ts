@@ -15,6 +15,9 @@ const waitpidCall = declare<(pid: number, status: Uint8Array, options: number) =
 const fcntlCall = declare<(fd: number, command: number, argument: number) => number>(
   "int fcntl(int fd, int command, int argument)",
 );
+const prctlCall = declare<(option: number, ...words: bigint[]) => number>(
+  "int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)",
+);
 const SYS_PIDFD_OPEN = 434;
 const SYS_PIDFD_GETFD = 438;
 const pidfdOpenCall = declareSyscall<(pid: number, flags: number) => number>(SYS_PIDFD_OPEN, [
@@ -66,6 +69,15 @@ export function waitForChild(pid: number): number {
     if (result === pid) return status[0]!;
     if (errno() !== ERRNO.EINTR) check(-1, "waitpid", String(pid));
   }
+}
+
+/**
+ * Nobody without CAP_SYS_PTRACE may look into this process through /proc any more, not even its
+ * own user (prctl(2), PR_SET_DUMPABLE).
+ */
+export function forbidInspection(): void {
+  const PR_SET_DUMPABLE = 4;
+  check(prctlCall(PR_SET_DUMPABLE, 0n, 0n, 0n, 0n), "prctl");
 }
 
 /** Sets or clears close-on-exec of a descriptor. */

@@ -64,6 +64,11 @@ export class NotifyListener {
     return this.#view.getBigUint64(REQUEST.id, true);
   }
 
+  /** Puts the id into other memory, eight octets from `at` on. */
+  copyId(into: Uint8Array, at: number): void {
+    into.set(this.#id, at);
+  }
+
   /** Thread that made the call, in the number space of our own pid namespace. */
   get pid(): number {
     return this.#view.getUint32(REQUEST.pid, true);

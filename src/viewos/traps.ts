@@ -107,6 +107,30 @@ export function trapsOf(words: readonly string[]): readonly Trap[] {
   return traps;
 }
 
+/**
+ * Rules for a view whose paths are decided about: no process gets mounts of its own, which would
+ * show files under paths that nobody has decided about. clone3, whose flags are in memory, is
+ * absent: the C library then uses clone.
+ */
+export function namespaceRules(): FilterRule[] {
+  const NEW_MOUNTS_OR_USERS = 0x10020000n;
+  const refuse = { kind: "errno", errno: ERRNO.EPERM } as const;
+  const absent = { kind: "errno", errno: ERRNO.ENOSYS } as const;
+  const none = { argument: 0, bits: 64, mask: NEW_MOUNTS_OR_USERS, value: 0n } as const;
+  return ARCHITECTURES.flatMap((arch) => {
+    const table = new SyscallTable(arch);
+    const rule = (name: string, action: FilterAction, tests: readonly ArgumentTest[] = []) => {
+      return { arch, number: table.named(name)!.number, tests, action };
+    };
+    return [
+      rule("unshare", refuse, [{ ...none, differs: true }]),
+      rule("clone", refuse, [{ ...none, differs: true }]),
+      rule("setns", refuse),
+      rule("clone3", absent),
+    ];
+  });
+}
+
 /** The calls of one architecture that traps name, whatever their tests. */
 export function trappedCalls(traps: readonly Trap[], arch: number): readonly Syscall[] {
   const table = new SyscallTable(arch);
