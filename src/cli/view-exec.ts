@@ -26,5 +26,6 @@ export async function run(invocation: Invocation): Promise<number> {
   }
   const session = connectSession(sessionSocketPath(name));
   const command = argv.length > 0 ? argv : [process.env["SHELL"] ?? "/bin/sh"];
-  becomeGuest(session, { view: { pid: view.pid } }, command, inherited);
+  const destination = { view: { pid: view.pid } };
+  becomeGuest(session, destination, command, inherited, undefined, view.paths);
 }

@@ -15,6 +15,7 @@ import {
 import { join } from "node:path";
 import { EXIT, V2Error } from "../base/index.ts";
 import { isListening, namespaceId } from "../sys/index.ts";
+import type { PathTraps } from "./path-traps.ts";
 
 /**
  * `$XDG_RUNTIME_DIR/virtualsquare`, or `/tmp/virtualsquare-UID` when that is not set or not ours.
@@ -95,6 +96,8 @@ export interface RegisteredView {
   readonly supervisorPid: number;
   /** Identity of the view's user namespace: tells a live view from a reused process number. */
   readonly userNamespace: string;
+  /** Path calls that the supervisor answers for every process that enters. */
+  readonly paths?: PathTraps;
 }
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/;

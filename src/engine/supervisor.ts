@@ -105,7 +105,9 @@ class Supervisor {
     const { name } = this.#config;
     if (name !== undefined) {
       const userNamespace = String(namespaceId("self", "user"));
-      registerView({ name, pid, supervisorPid: process.pid, userNamespace });
+      const { paths } = this.#config;
+      const more = paths === undefined ? {} : { paths };
+      registerView({ name, pid, supervisorPid: process.pid, userNamespace, ...more });
     }
     this.#report({ kind: "ready", pid });
   }
