@@ -81,7 +81,7 @@ class NotifyLoop {
   run(): void {
     while (this.#sessions.size > 0 || this.#listeners.size > 0) {
       if (this.#changed) this.#watch();
-      this.#watched.wait();
+      if (this.#watched.wait(this.#calls?.restAfterMs ?? -1) === 0) this.#calls?.rest();
       if (this.#watched.events(0) !== 0) return;
       for (let index = 1; index < this.#watched.size; index++) {
         const events = this.#watched.events(index);
@@ -168,7 +168,7 @@ class NotifyLoop {
       setns(names, CLONE.NEWUTS);
       setns(mounts, CLONE.NEWNS);
       const { paths } = this.#data;
-      const pathCalls = paths && pathCallsOf(standpoint, paths, this.#relief!);
+      const pathCalls = paths && pathCallsOf(standpoint, paths, this.#relief!, pid);
       this.#calls = new TrappedCalls(standpoint, { mnt, uts }, pathCalls);
     }
     closeDescriptor(mounts);

@@ -6,7 +6,8 @@
 import { ERRNO } from "../base/index.ts";
 import { AT, type FileCalls, O, STAT_OCTETS } from "../sys/index.ts";
 import { type PathAct, type PathPolicy, READING } from "../viewos/index.ts";
-import type { Caller, Callers } from "./callers.ts";
+import type { Caller } from "./caller.ts";
+import type { Callers } from "./callers.ts";
 import type { CapturedPath, CapturedPathCall } from "./captured-call.ts";
 import type { PathInputs } from "./path-inputs.ts";
 import type { PathResolver } from "./path-resolver.ts";
@@ -133,6 +134,7 @@ export class PathActs {
     const files = this.#files;
     const path = this.#paths.own(fd);
     const { output } = this;
+    this.#callers.standIn.standAtProc();
     switch (call.shape.operation) {
       case "statfs": {
         const failure = files.statfs(path, output);

@@ -9,7 +9,7 @@ import { ERRNO } from "../base/index.ts";
 import {
   AT,
   closeDescriptor,
-  FileCalls,
+  type FileCalls,
   GuestMemory,
   type NotifyListener,
   O,
@@ -21,6 +21,7 @@ import {
 import {
   AUDIT_ARCH_I386,
   AUDIT_ARCH_X86_64,
+  callerChanges,
   inOldLayout,
   type OldLayout,
   type PathPolicy,
@@ -30,7 +31,8 @@ import {
   trappedCalls,
 } from "../viewos/index.ts";
 import { type Answer, CONTINUE, failure, SUCCESS } from "./answer.ts";
-import { type Caller, Callers } from "./callers.ts";
+import type { Caller } from "./caller.ts";
+import { Callers } from "./callers.ts";
 import { CapturedPathCall } from "./captured-call.ts";
 import { PathActs, type Starts } from "./path-acts.ts";
 import { PathInputs } from "./path-inputs.ts";
@@ -39,14 +41,16 @@ import { interruptedErrno, type Relief } from "./relief.ts";
 
 const GONE: Answer = failure(ERRNO.ESRCH);
 const NO_START = -1;
+const REST_MS = 100;
 const EMPTY = Uint8Array.of(0);
 
 /** Answers path calls; one for each thread that serves a view. */
 export class PathCalls {
   readonly #shapes: ReadonlyMap<number, ReadonlyMap<number, PathShape>>;
+  readonly #changes: ReadonlyMap<number, ReadonlyMap<number, string>>;
   readonly #memory = new GuestMemory();
   readonly #callers: Callers;
-  readonly #files = new FileCalls();
+  readonly #files: FileCalls;
   readonly #resolver: PathResolver;
   readonly #acts: PathActs;
   readonly #inputs = new PathInputs();
@@ -60,24 +64,33 @@ export class PathCalls {
    * @param traps the calls among these are answered, others are not
    * @param policy is asked about every file; without one nothing is refused
    * @param relief what others do while a call blocks this thread
+   * @param first process from which all callers descend, if that is known
    */
   constructor(
     standpoint: Standpoint,
     traps: readonly Trap[],
     policy?: PathPolicy,
     relief?: Relief,
+    first?: number,
   ) {
     this.#relief = relief;
     relief?.sit(threadId());
     this.decides = policy !== undefined;
-    this.#callers = new Callers(this.#files, standpoint.proc);
+    this.#callers = new Callers(standpoint.proc, first, relief);
+    this.#files = this.#callers.files;
     this.#resolver = new PathResolver(this.#callers, standpoint.proc);
     this.#acts = new PathActs(this.#callers, this.#resolver, standpoint.proc, policy);
     this.#shapes = new Map(
       [AUDIT_ARCH_X86_64, AUDIT_ARCH_I386].map((arch) => {
         const trapped = new Set(trappedCalls(traps, arch).map((call) => call.number));
-        return [arch, new Map([...pathShapes(arch)].filter(([number]) => trapped.has(number)))];
+        const shapes = [...pathShapes(arch)].filter(
+          ([number, { operation }]) => trapped.has(number) && operation !== "kernel",
+        );
+        return [arch, new Map(shapes)];
       }),
+    );
+    this.#changes = new Map(
+      [AUDIT_ARCH_X86_64, AUDIT_ARCH_I386].map((arch) => [arch, callerChanges(arch)]),
     );
   }
 
@@ -87,7 +100,11 @@ export class PathCalls {
    */
   capture(request: NotifyListener): CapturedPathCall | undefined {
     const shape = this.#shapes.get(request.arch)?.get(request.number);
-    if (shape === undefined || shape.operation === "kernel") return undefined;
+    if (shape === undefined) {
+      const change = this.#changes.get(request.arch)?.get(request.number);
+      if (change !== undefined) this.#callers.changes(request, change);
+      return undefined;
+    }
     return this.#captured.read(request, shape, this.#memory) ? this.#captured : undefined;
   }
 
@@ -99,6 +116,17 @@ export class PathCalls {
     } finally {
       this.#relief?.end();
     }
+  }
+
+  /** How long anything is remembered of callers; then, or when a mount is made, comes `rest`. */
+  get restAfterMs(): number {
+    return REST_MS;
+  }
+
+  /** Our thread is itself again, and keeps no directory busy. */
+  rest(): void {
+    this.#callers.standIn.rest();
+    this.#callers.forgetAll();
   }
 
   #perform(request: NotifyListener, call: CapturedPathCall): Answer {
@@ -124,10 +152,10 @@ export class PathCalls {
       // All that was read was the caller's, if it still waits.
       return request.isValid() ? this.#inItsPlace(caller, call, starts) : GONE;
     } finally {
-      for (const fd of [starts.first, starts.second, starts.watch]) {
-        if (fd >= 0) this.#files.close(fd);
-      }
-      this.#callers.forget(caller);
+      this.#resolver.end(caller, starts.first);
+      this.#resolver.end(caller, starts.second);
+      if (starts.watch >= 0) this.#files.close(starts.watch);
+      this.#callers.release(caller);
     }
   }
 
@@ -164,17 +192,21 @@ export class PathCalls {
 
   #inItsPlace(caller: Caller, call: CapturedPathCall, starts: Starts): Answer {
     const { operation } = call.shape;
+    const { standIn } = this.#callers;
     let result: number;
     this.#acts.outputLength = 0;
     try {
-      if (!this.#callers.enter(caller, operation === "access")) return failure(ERRNO.EPERM);
-      if (MAKES.has(operation)) this.#callers.mask(caller);
+      if (!standIn.become(caller, operation === "access")) {
+        standIn.rest();
+        return failure(ERRNO.EPERM);
+      }
+      if (MAKES.has(operation)) standIn.mask(caller.umask);
       result =
         operation === "open"
           ? this.#acts.open(caller, call, this.#inputs, starts.first)
           : this.#acts.perform(caller, call, this.#inputs, starts);
     } finally {
-      this.#callers.leave();
+      standIn.after();
     }
     if (operation === "open" && result >= 0) {
       if ((this.#inputs.flags & O.PATH) !== 0) {

@@ -9,7 +9,8 @@
  */
 import { ERRNO } from "../base/index.ts";
 import { AT, type FileCalls, O, RESOLVE } from "../sys/index.ts";
-import type { Caller, Callers } from "./callers.ts";
+import type { Caller } from "./caller.ts";
+import type { Callers } from "./callers.ts";
 import { PathWalk, PROC_MAGIC } from "./path-walk.ts";
 import { ProcPaths } from "./proc-paths.ts";
 
@@ -27,6 +28,7 @@ export interface Entry {
 /** Resolves paths in the place of the caller that `Callers` has entered. */
 export class PathResolver {
   readonly #files: FileCalls;
+  readonly #callers: Callers;
   readonly #proc: number;
   readonly #paths = new ProcPaths();
   readonly #walk: PathWalk;
@@ -34,6 +36,7 @@ export class PathResolver {
   /** @param proc descriptor of the host's process file system */
   constructor(callers: Callers, proc: number) {
     this.#files = callers.files;
+    this.#callers = callers;
     this.#proc = proc;
     this.#walk = new PathWalk(callers, proc);
   }
@@ -41,23 +44,31 @@ export class PathResolver {
   /**
    * Where a path begins.
    * @param directory of the caller: a descriptor, or AT_FDCWD
-   * @returns O_PATH descriptor to be closed, AT_FDCWD for an absolute path, or the negative errno
+   * @returns O_PATH descriptor to be given to `end`, AT_FDCWD for an absolute path, or the negative errno
    */
   start(caller: Caller, directory: number, path: Uint8Array): number {
     if (path[0] === SLASH) return AT.FDCWD;
-    const name =
-      directory === AT.FDCWD
-        ? this.#paths.of(caller.tid, "cwd")
-        : this.#paths.descriptor(caller.tid, directory);
-    if (directory < 0 && directory !== AT.FDCWD) return -ERRNO.EBADF;
-    const fd = this.#files.openat(this.#proc, name, O.PATH | O.CLOEXEC);
-    if (fd === -ERRNO.ENOENT) return directory === AT.FDCWD ? -ERRNO.ENOENT : -ERRNO.EBADF;
-    return fd;
+    if (directory === AT.FDCWD) return this.#callers.directoryOf(caller);
+    if (directory < 0) return -ERRNO.EBADF;
+    const name = this.#paths.descriptor(caller.tid, directory);
+    let fd = this.#files.openat(this.#proc, name, O.PATH | O.CLOEXEC);
+    if (fd === -ERRNO.EACCES) {
+      // The caller cannot be inspected by its own user: that takes all that we may.
+      this.#callers.standIn.rest();
+      fd = this.#files.openat(this.#proc, name, O.PATH | O.CLOEXEC);
+    }
+    return fd === -ERRNO.ENOENT ? -ERRNO.EBADF : fd;
   }
 
   /** Gives back what `start` has opened. */
-  end(start: number): void {
-    if (start >= 0) this.#files.close(start);
+  end(caller: Caller, start: number): void {
+    if (start >= 0 && start !== caller.directory) this.#files.close(start);
+  }
+
+  #isOnProc(caller: Caller, start: number): boolean {
+    if (start < 0) return false;
+    if (start === caller.directory) return caller.directoryOnProc;
+    return this.#files.kindOf(start) === PROC_MAGIC;
   }
 
   /**
@@ -76,11 +87,12 @@ export class PathResolver {
   ): number {
     const files = this.#files;
     let found = -ERRNO.EXDEV;
-    if (start < 0 || files.kindOf(start) !== PROC_MAGIC) {
+    if (!this.#isOnProc(caller, start)) {
       const within = resolve | RESOLVE.NO_XDEV | RESOLVE.NO_MAGICLINKS;
       found = files.openat2(start, path, flags, mode, within);
       if (found !== -ERRNO.EXDEV && found !== -ERRNO.ELOOP) return found;
     }
+    this.#callers.standIn.exactly();
     if (found === -ERRNO.EXDEV) {
       const direct = resolve | RESOLVE.NO_SYMLINKS;
       found = files.openat2(start, path, flags, mode, direct);
@@ -111,7 +123,7 @@ export class PathResolver {
     return name ?? (this.#walk.mayRead(caller, link) ? undefined : -ERRNO.EACCES);
   }
 
-  /** The directory and the last name of a path; close the directory by `end`. */
+  /** The directory and the last name of a path; close the directory. */
   entry(caller: Caller, start: number, path: Uint8Array, length: number): Entry {
     let end = length;
     while (end > 0 && path[end - 1] === SLASH) end--;

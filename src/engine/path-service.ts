@@ -18,8 +18,13 @@ export function joinNetworkOf(standpoint: Standpoint, pid: number): void {
 }
 
 /** What answers path calls for a thread that stands in the view. */
-export function pathCallsOf(standpoint: Standpoint, traps: PathTraps, relief: Relief): PathCalls {
-  return new PathCalls(standpoint, trapsOf(traps.calls), policyOf(traps), relief);
+export function pathCallsOf(
+  standpoint: Standpoint,
+  traps: PathTraps,
+  relief: Relief,
+  first?: number,
+): PathCalls {
+  return new PathCalls(standpoint, trapsOf(traps.calls), policyOf(traps), relief, first);
 }
 
 function policyOf(traps: PathTraps): PathPolicy | undefined {

@@ -1,5 +1,5 @@
 /** Which calls that name files the supervisor answers itself, and which files it denies. */
-import { type FilterRule, namespaceRules } from "../viewos/index.ts";
+import { callerRules, type FilterRule, namespaceRules } from "../viewos/index.ts";
 
 /** As JSON to a supervisor. */
 export interface PathTraps {
@@ -11,5 +11,5 @@ export interface PathTraps {
 
 /** What a process of the view is refused besides, so that no decision is got round. */
 export function rulesOf(traps: PathTraps): readonly FilterRule[] {
-  return traps.deny.length === 0 ? [] : namespaceRules();
+  return [...(traps.deny.length === 0 ? [] : namespaceRules()), ...callerRules()];
 }

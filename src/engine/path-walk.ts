@@ -8,7 +8,8 @@
  */
 import { ERRNO } from "../base/index.ts";
 import { AT, type FileCalls, O, RESOLVE, STAT_OCTETS } from "../sys/index.ts";
-import type { Caller, Callers } from "./callers.ts";
+import type { Caller } from "./caller.ts";
+import type { Callers } from "./callers.ts";
 import { ProcPaths } from "./proc-paths.ts";
 
 /** PROC_SUPER_MAGIC of linux/magic.h. */
@@ -46,6 +47,7 @@ export class PathWalk {
   readonly #files: FileCalls;
   readonly #proc: number;
   readonly #paths = new ProcPaths();
+  readonly #ownPid = process.pid;
   readonly #stat = new Uint8Array(STAT_OCTETS);
   readonly #view = new DataView(this.#stat.buffer);
   readonly #link = new Uint8Array(LINK_OCTETS);
@@ -64,7 +66,7 @@ export class PathWalk {
     try {
       return this.#walk(caller, place, text, flags, mode);
     } finally {
-      this.#callers.trustItself(caller, false);
+      this.#callers.standIn.trustItself(false);
       if (place.fd >= 0) this.#files.close(place.fd);
     }
   }
@@ -91,7 +93,7 @@ export class PathWalk {
         if (isLast && (flags & O.EXCL) !== 0 && (flags & O.CREAT) !== 0) return -ERRNO.EEXIST;
         if (++links > LINKS_MAX) return -ERRNO.ELOOP;
         if (found.kind === "magic") {
-          const object = this.#follow(caller, place, name);
+          const object = this.#follow(place, name);
           if (object < 0) return object;
           if (isLast) return this.#reopen(object, flags | last);
           this.#move(place, object, false);
@@ -104,7 +106,7 @@ export class PathWalk {
         continue;
       }
       const own = this.#isOwn(caller, place, name);
-      this.#callers.trustItself(caller, own);
+      this.#callers.standIn.trustItself(own);
       if (isLast) {
         const exact = RESOLVE.NO_SYMLINKS;
         return this.#files.openat2(place.fd, encode(name), flags | last, mode, exact);
@@ -222,9 +224,9 @@ export class PathWalk {
   ownName(caller: Caller, link: number): string | undefined {
     const length = this.#files.readlinkat(link, Uint8Array.of(0), this.#link);
     const ours = length < 0 ? "" : decode(this.#link.subarray(0, length));
-    const process = this.#callers.ownPid;
-    if (ours === String(process)) return String(caller.tgid);
-    if (ours.startsWith(`${process}/task/`)) return `${caller.tgid}/task/${caller.tid}`;
+    const own = this.#ownPid;
+    if (ours === String(own)) return String(caller.tgid);
+    if (ours.startsWith(`${own}/task/`)) return `${caller.tgid}/task/${caller.tid}`;
     if (length !== -ERRNO.ENOENT) return undefined;
     // It says that of descriptors which are no link's, too.
     this.#files.fstat(link, this.#stat);
@@ -242,10 +244,10 @@ export class PathWalk {
   }
 
   /** Through a magic link; the kernel asks whether the caller may. */
-  #follow(caller: Caller, place: Place, name: string): number {
-    this.#callers.trustItself(caller, place.own);
+  #follow(place: Place, name: string): number {
+    this.#callers.standIn.trustItself(place.own);
     const fd = this.#files.openat(place.fd, encode(name), O.PATH | O.CLOEXEC);
-    this.#callers.trustItself(caller, false);
+    this.#callers.standIn.trustItself(false);
     return fd;
   }
 

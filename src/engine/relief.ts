@@ -15,6 +15,7 @@ export const SEATS_MAX = 32;
 const LISTENERS_MAX = 256;
 export const SEAT_WORDS = 8;
 const COUNT = 0;
+const EPOCH = 1;
 const LISTENERS = 2;
 /** First word of the first seat. */
 export const SEATS = LISTENERS + LISTENERS_MAX;
@@ -62,6 +63,16 @@ export class Relief {
   listeners(): number[] {
     const count = Atomics.load(this.#words, COUNT);
     return [...this.#words.subarray(LISTENERS, LISTENERS + count)];
+  }
+
+  /** Something that others may remember of callers has changed. */
+  change(): void {
+    Atomics.add(this.#words, EPOCH, 1);
+  }
+
+  /** Counts the changes. */
+  get epoch(): number {
+    return Atomics.load(this.#words, EPOCH);
   }
 
   /** We begin a call that may block. */

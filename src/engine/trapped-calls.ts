@@ -129,11 +129,22 @@ export class TrappedCalls {
     return call === undefined ? undefined : this.#paths!.perform(request, call);
   }
 
+  /** What is remembered of callers is forgotten after that time without calls; -1: nothing is. */
+  get restAfterMs(): number {
+    return this.#paths?.restAfterMs ?? -1;
+  }
+
+  /** Our thread has all its rights, and keeps nothing of the view busy. */
+  rest(): void {
+    this.#paths?.rest();
+  }
+
   /**
    * A caller that made namespaces of its own inside the view (bwrap, unshare, a browser's sandbox)
    * has its own rights there: the kernel answers it.
    */
   #inView(request: NotifyListener, kind: keyof ViewNamespaces, action: () => number): Answer {
+    this.rest();
     const fd = this.#standpoint.openProc(`${request.pid}/ns/${kind}`);
     if (fd === -1) return { kind: "done", errno: ERRNO.ESRCH };
     const inode = fstatSync(fd, { bigint: true }).ino;

@@ -1,3 +1,4 @@
+export * from "./caller-rules.ts";
 export * from "./filter.ts";
 export * from "./mount-options.ts";
 export * from "./path-policy.ts";
