@@ -9,8 +9,7 @@
  */
 import { AT, CLONE, FileCalls, type NotifyListener, O, STATX_OCTETS } from "../sys/index.ts";
 import { type Caller, callerOf } from "./caller.ts";
-import { PROC_MAGIC } from "./path-walk.ts";
-import { ProcPaths } from "./proc-paths.ts";
+import { PROC_MAGIC, ProcPaths } from "./proc-paths.ts";
 import type { Relief } from "./relief.ts";
 import { StandIn } from "./stand-in.ts";
 

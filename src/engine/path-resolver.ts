@@ -11,8 +11,8 @@ import { ERRNO } from "../base/index.ts";
 import { AT, type FileCalls, O, RESOLVE } from "../sys/index.ts";
 import type { Caller } from "./caller.ts";
 import type { Callers } from "./callers.ts";
-import { PathWalk, PROC_MAGIC } from "./path-walk.ts";
-import { ProcPaths } from "./proc-paths.ts";
+import { PathWalk } from "./path-walk.ts";
+import { PROC_MAGIC, ProcPaths } from "./proc-paths.ts";
 
 const SLASH = 0x2f;
 
@@ -44,7 +44,8 @@ export class PathResolver {
   /**
    * Where a path begins.
    * @param directory of the caller: a descriptor, or AT_FDCWD
-   * @returns O_PATH descriptor to be given to `end`, AT_FDCWD for an absolute path, or the negative errno
+   * @returns O_PATH descriptor to be given to `end`, AT_FDCWD for an absolute path, or the negative
+   *   errno
    */
   start(caller: Caller, directory: number, path: Uint8Array): number {
     if (path[0] === SLASH) return AT.FDCWD;

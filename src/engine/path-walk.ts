@@ -10,10 +10,8 @@ import { ERRNO } from "../base/index.ts";
 import { AT, type FileCalls, O, RESOLVE, STAT_OCTETS } from "../sys/index.ts";
 import type { Caller } from "./caller.ts";
 import type { Callers } from "./callers.ts";
-import { ProcPaths } from "./proc-paths.ts";
+import { PROC_MAGIC, ProcPaths } from "./proc-paths.ts";
 
-/** PROC_SUPER_MAGIC of linux/magic.h. */
-export const PROC_MAGIC = 0x9fa0;
 /** Inode number of the root of every process file system (linux/proc_ns.h). */
 const PROC_ROOT_INODE = 1n;
 /** Links that one path may lead through (linux/namei.h). */

@@ -48,10 +48,8 @@ export function namespaceRules(): FilterRule[] {
 }
 
 const USER = ["uid", "gid", "reuid", "regid", "resuid", "resgid", "fsuid", "fsgid", "groups"];
-const CHANGING = [
-  ...USER.flatMap((name) => [`set${name}`, `set${name}32`]),
-  ...["capset", "chdir", "fchdir", "umask", "chroot", "pivot_root", "unshare", "setns", "clone"],
-];
+const PLACE = ["chdir", "fchdir", "umask", "chroot", "pivot_root", "unshare", "setns", "clone"];
+const CHANGING = ["capset", ...USER.flatMap((name) => [`set${name}`, `set${name}32`]), ...PLACE];
 
 /** Calls of an architecture after which a process is another one for its files, by number. */
 export function callerChanges(arch: number): ReadonlyMap<number, string> {
