@@ -11,6 +11,7 @@ import {
   closeDescriptor,
   type FileCalls,
   GuestMemory,
+  MemoryBlock,
   type NotifyListener,
   O,
   pidfdGetDescriptor,
@@ -42,7 +43,6 @@ import { interruptedErrno, type Relief } from "./relief.ts";
 const GONE: Answer = failure(ERRNO.ESRCH);
 const NO_START = -1;
 const REST_MS = 100;
-const EMPTY = Uint8Array.of(0);
 
 /** Answers path calls; one for each thread that serves a view. */
 export class PathCalls {
@@ -53,6 +53,7 @@ export class PathCalls {
   readonly #files: FileCalls;
   readonly #resolver: PathResolver;
   readonly #acts: PathActs;
+  readonly #nothing = new MemoryBlock(1);
   readonly #inputs = new PathInputs();
   readonly #relief: Relief | undefined;
   /** A policy is asked about every file. */
@@ -166,14 +167,14 @@ export class PathCalls {
     if (wrong !== 0) return wrong;
     // With an empty path the kernel looks at nothing but the flags.
     const { flags, mode, resolve } = this.#inputs;
-    const tried = this.#files.openat2(AT.FDCWD, EMPTY, flags, mode, resolve);
+    const tried = this.#files.openat2(AT.FDCWD, this.#nothing, flags, mode, resolve);
     return tried === -ERRNO.EINVAL ? ERRNO.EINVAL : undefined;
   }
 
   #starts(caller: Caller, call: CapturedPathCall, request: NotifyListener): Starts {
     const { shape, first, second } = call;
     const of = (path: typeof first): number =>
-      this.#resolver.start(caller, path.directory, path.octets);
+      this.#resolver.start(caller, path.directory, path.text);
     return {
       first: shape.first.path === -1 ? NO_START : of(first),
       second: shape.second === undefined ? NO_START : of(second),
@@ -225,10 +226,9 @@ export class PathCalls {
     const acts = this.#acts;
     const handle = call.shape.operation === "handle";
     if (acts.outputLength > 0) {
-      const given = acts.output.subarray(0, acts.outputLength);
-      const octets = call.shape.compatible ? this.#compatible(call.shape, given) : given;
-      if (octets === undefined) return failure(ERRNO.EOVERFLOW);
-      if (!this.#memory.write(call.pid, this.#inputs.output, octets)) {
+      if (call.shape.compatible && !this.#toOldLayout(call.shape)) return failure(ERRNO.EOVERFLOW);
+      const { output, outputLength } = acts;
+      if (!this.#memory.write(call.pid, this.#inputs.output, output, outputLength)) {
         return failure(ERRNO.EFAULT);
       }
     }
@@ -244,20 +244,24 @@ export class PathCalls {
     return result === 0 ? SUCCESS : { kind: "value", value: BigInt(result) };
   }
 
-  /** The layout that a 32-bit caller expects. */
-  #compatible(shape: PathShape, given: Uint8Array): Uint8Array | undefined {
+  /** Puts the layout that a 32-bit caller expects in place of ours; false: it does not fit. */
+  #toOldLayout(shape: PathShape): boolean {
     const { operation, call } = shape;
-    if (operation === "statfs") {
-      return inOldLayout(given, call.name === "statfs64" ? "statfs64" : "statfs");
-    }
-    if (operation !== "stat" || call.name === "statx") return given;
-    const layout: OldLayout = call.name.startsWith("old")
-      ? "oldstat"
-      : call.name.endsWith("64")
-        ? "stat64"
-        : "stat";
-    return inOldLayout(given, layout);
+    const isStat = operation === "stat" && call.name !== "statx";
+    if (!isStat && operation !== "statfs") return true;
+    const { octets } = this.#acts.output;
+    const old = inOldLayout(octets.subarray(0, this.#acts.outputLength), oldLayout(shape));
+    if (old === undefined) return false;
+    octets.set(old);
+    this.#acts.outputLength = old.length;
+    return true;
   }
+}
+
+function oldLayout({ operation, call: { name } }: PathShape): OldLayout {
+  if (operation === "statfs") return name === "statfs64" ? "statfs64" : "statfs";
+  if (name.startsWith("old")) return "oldstat";
+  return name.endsWith("64") ? "stat64" : "stat";
 }
 
 const isFailure = (start: number): boolean => start < NO_START && start !== AT.FDCWD;

@@ -8,7 +8,7 @@
  * Sources: openat2(2), path_resolution(7), proc(5).
  */
 import { ERRNO } from "../base/index.ts";
-import { AT, type FileCalls, O, RESOLVE } from "../sys/index.ts";
+import { AT, type FileCalls, MemoryBlock, O, RESOLVE } from "../sys/index.ts";
 import type { Caller } from "./caller.ts";
 import type { Callers } from "./callers.ts";
 import { PathWalk } from "./path-walk.ts";
@@ -20,7 +20,7 @@ const SLASH = 0x2f;
 export interface Entry {
   /** O_PATH descriptor of the directory, or AT_FDCWD: `name` is the root. */
   readonly directory: number;
-  readonly name: Uint8Array;
+  readonly name: MemoryBlock;
   /** Negative errno instead. */
   readonly failure: number;
 }
@@ -31,6 +31,7 @@ export class PathResolver {
   readonly #callers: Callers;
   readonly #proc: number;
   readonly #paths = new ProcPaths();
+  readonly #here = MemoryBlock.of(Uint8Array.of(0x2e));
   readonly #walk: PathWalk;
 
   /** @param proc descriptor of the host's process file system */
@@ -47,8 +48,8 @@ export class PathResolver {
    * @returns O_PATH descriptor to be given to `end`, AT_FDCWD for an absolute path, or the negative
    *   errno
    */
-  start(caller: Caller, directory: number, path: Uint8Array): number {
-    if (path[0] === SLASH) return AT.FDCWD;
+  start(caller: Caller, directory: number, path: MemoryBlock): number {
+    if (path.octets[0] === SLASH) return AT.FDCWD;
     if (directory === AT.FDCWD) return this.#callers.directoryOf(caller);
     if (directory < 0) return -ERRNO.EBADF;
     const name = this.#paths.descriptor(caller.tid, directory);
@@ -81,7 +82,7 @@ export class PathResolver {
   open(
     caller: Caller,
     start: number,
-    path: Uint8Array,
+    path: MemoryBlock,
     flags: number,
     mode = 0,
     resolve = 0,
@@ -109,7 +110,7 @@ export class PathResolver {
   }
 
   /** An O_PATH descriptor of what a path names, or the negative errno. */
-  object(caller: Caller, start: number, path: Uint8Array, follow: boolean): number {
+  object(caller: Caller, start: number, path: MemoryBlock, follow: boolean): number {
     const flags = O.PATH | O.CLOEXEC | (follow ? 0 : O.NOFOLLOW);
     return this.open(caller, start, path, flags);
   }
@@ -125,18 +126,17 @@ export class PathResolver {
   }
 
   /** The directory and the last name of a path; close the directory. */
-  entry(caller: Caller, start: number, path: Uint8Array, length: number): Entry {
+  entry(caller: Caller, start: number, path: MemoryBlock, length: number): Entry {
+    const { octets } = path;
     let end = length;
-    while (end > 0 && path[end - 1] === SLASH) end--;
+    while (end > 0 && octets[end - 1] === SLASH) end--;
     if (length === 0) return { directory: -1, name: path, failure: -ERRNO.ENOENT };
     // "/" has no directory; the kernel, standing at the caller's root, knows what to say.
     if (end === 0) return { directory: AT.FDCWD, name: path, failure: 0 };
     let from = end;
-    while (from > 0 && path[from - 1] !== SLASH) from--;
-    const name = path.subarray(from, length + 1);
-    const parent = new Uint8Array(from + 2);
-    if (from === 0) parent[0] = 0x2e;
-    else parent.set(path.subarray(0, from));
+    while (from > 0 && octets[from - 1] !== SLASH) from--;
+    const name = MemoryBlock.of(octets.subarray(from, length));
+    const parent = from === 0 ? this.#here : MemoryBlock.of(octets.subarray(0, from));
     const flags = O.PATH | O.CLOEXEC | O.DIRECTORY;
     const directory = this.open(caller, start, parent, flags);
     return { directory, name, failure: directory < 0 ? directory : 0 };

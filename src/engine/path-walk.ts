@@ -7,7 +7,7 @@
  * kernel could have made for the caller itself.
  */
 import { ERRNO } from "../base/index.ts";
-import { AT, type FileCalls, O, RESOLVE, STAT_OCTETS } from "../sys/index.ts";
+import { AT, type FileCalls, MemoryBlock, O, RESOLVE, STAT_OCTETS } from "../sys/index.ts";
 import type { Caller } from "./caller.ts";
 import type { Callers } from "./callers.ts";
 import { PROC_MAGIC, ProcPaths } from "./proc-paths.ts";
@@ -21,8 +21,8 @@ const S_IFMT = 0o170000;
 const S_IFLNK = 0o120000;
 const STICKY_FOR_ALL = 0o1002;
 
-const octets = (text: string): Uint8Array => new TextEncoder().encode(`${text}\0`);
-const HERE = octets(".");
+const HERE = Uint8Array.of(0x2e, 0);
+const ROOT = Uint8Array.of(0x2f, 0);
 
 /** Where a walk is. */
 interface Place {
@@ -38,7 +38,7 @@ interface Found {
 
 /** latin1: octets and characters are the same. */
 const decode = (from: Uint8Array): string => Buffer.from(from).toString("latin1");
-const encode = (text: string): Uint8Array => Buffer.from(`${text}\0`, "latin1");
+const encode = (text: string): MemoryBlock => MemoryBlock.of(Buffer.from(text, "latin1"));
 
 export class PathWalk {
   readonly #callers: Callers;
@@ -46,8 +46,8 @@ export class PathWalk {
   readonly #proc: number;
   readonly #paths = new ProcPaths();
   readonly #ownPid = process.pid;
-  readonly #stat = new Uint8Array(STAT_OCTETS);
-  readonly #view = new DataView(this.#stat.buffer);
+  readonly #stat = new MemoryBlock(STAT_OCTETS);
+  readonly #view = this.#stat.view;
   readonly #link = new Uint8Array(LINK_OCTETS);
 
   constructor(callers: Callers, proc: number) {
@@ -57,8 +57,9 @@ export class PathWalk {
   }
 
   /** openat2(2) from `start`; a descriptor or the negative errno. */
-  open(caller: Caller, start: number, path: Uint8Array, flags: number, mode: number): number {
-    const text = decode(path.subarray(0, path.indexOf(0)));
+  open(caller: Caller, start: number, path: MemoryBlock, flags: number, mode: number): number {
+    const { octets } = path;
+    const text = decode(octets.subarray(0, octets.indexOf(0)));
     const absolute = text.startsWith("/");
     const place: Place = { fd: this.#begin(absolute ? AT.FDCWD : start), own: false };
     try {
@@ -71,7 +72,7 @@ export class PathWalk {
 
   #begin(start: number): number {
     if (start >= 0) return this.#files.openat(start, HERE, O.PATH | O.CLOEXEC);
-    return this.#files.openat(AT.FDCWD, octets("/"), O.PATH | O.CLOEXEC);
+    return this.#files.openat(AT.FDCWD, ROOT, O.PATH | O.CLOEXEC);
   }
 
   #walk(caller: Caller, place: Place, path: string, flags: number, mode: number): number {
@@ -244,7 +245,7 @@ export class PathWalk {
   /** Through a magic link; the kernel asks whether the caller may. */
   #follow(place: Place, name: string): number {
     this.#callers.standIn.trustItself(place.own);
-    const fd = this.#files.openat(place.fd, encode(name), O.PATH | O.CLOEXEC);
+    const fd = this.#files.openat(place.fd, encode(name).octets, O.PATH | O.CLOEXEC);
     this.#callers.standIn.trustItself(false);
     return fd;
   }

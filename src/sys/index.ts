@@ -14,6 +14,7 @@ export * from "./inherited.ts";
 export * from "./interrupt.ts";
 export * from "./launch-program.ts";
 export * from "./libc.ts";
+export * from "./memory-block.ts";
 export * from "./mmsg.ts";
 export * from "./mounts.ts";
 export * from "./namespaces.ts";
