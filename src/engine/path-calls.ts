@@ -42,7 +42,7 @@ import { interruptedErrno, type Relief } from "./relief.ts";
 
 const GONE: Answer = failure(ERRNO.ESRCH);
 const NO_START = -1;
-const REST_MS = 100;
+const FORGET_MS = 100;
 
 /** Answers path calls; one for each thread that serves a view. */
 export class PathCalls {
@@ -119,14 +119,19 @@ export class PathCalls {
     }
   }
 
-  /** How long anything is remembered of callers; then, or when a mount is made, comes `rest`. */
-  get restAfterMs(): number {
-    return REST_MS;
+  /** How long anything is remembered of callers; then, or before a mount, comes `forget`. */
+  get forgetAfterMs(): number {
+    return FORGET_MS;
   }
 
-  /** Our thread is itself again, and keeps no directory busy. */
+  /** Our thread is itself again. */
   rest(): void {
     this.#callers.standIn.rest();
+  }
+
+  /** Nothing is remembered, and no directory is kept busy. */
+  forget(): void {
+    this.rest();
     this.#callers.forgetAll();
   }
 

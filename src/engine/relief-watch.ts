@@ -8,7 +8,7 @@ import {
   interruptThread,
   NotifyListener,
 } from "../sys/index.ts";
-import type { PathTraps } from "./path-traps.ts";
+import type { NotifyWorkerEvent } from "./notify-worker.ts";
 import type { ReliefWorkerData } from "./relief-worker.ts";
 import { BLOCKED, hasSignal, type Relief, SEAT, SEAT_WORDS, SEATS, SEATS_MAX } from "./relief.ts";
 
@@ -95,17 +95,26 @@ export class ReliefWatch {
   }
 }
 
-/** Watches the threads of this supervisor's view from now on. */
-export function watchPaths(relief: Relief, paths: PathTraps): void {
+/**
+ * Watches the threads of this supervisor's views from now on.
+ * @param shared what further threads need of the first
+ * @param onEvent takes what further threads have for the main thread
+ */
+export function watchPaths(
+  relief: Relief,
+  shared: Omit<ReliefWorkerData, "memory" | "seat">,
+  onEvent: (event: NotifyWorkerEvent) => void,
+): void {
   allowInterrupts();
   // Guests reach files of /proc through us: what is our own there must not be theirs.
   forbidInspection();
   const { memory } = relief;
-  const first = new Int32Array(memory)[SEATS + SEAT.thread]!;
   const addSeat = (seat: number): void => {
-    const data: ReliefWorkerData = { memory, seat, paths, first };
+    const workerData: ReliefWorkerData = { ...shared, memory, seat };
     const file = fileURLToPath(new URL("./relief-worker.js", import.meta.url));
-    new Worker(file, { workerData: data }).unref();
+    const worker = new Worker(file, { workerData });
+    worker.on("message", onEvent);
+    worker.unref();
   };
   new ReliefWatch(relief, addSeat, (thread) => !hasSignal(statusOf(thread))).start();
 }

@@ -1,29 +1,36 @@
 /**
  * A thread that serves a view's path calls while the others are blocked; see relief.ts. It stands
- * in the same namespaces as the first.
+ * on the same ground as the first; views inside that view, and new ones, wait for the first.
  */
-import { workerData } from "node:worker_threads";
+import { openSync } from "node:fs";
+import { parentPort, workerData } from "node:worker_threads";
 import {
-  CLONE,
-  joinNamespace,
   namespaceId,
+  namespacePath,
   NotifyListener,
   POLLIN,
   PollSet,
   Standpoint,
 } from "../sys/index.ts";
 import { reply } from "./answer.ts";
-import { pathCallsOf } from "./path-service.ts";
+import { ConnectionCount, ControlDoor } from "./control-door.ts";
+import { Grounds } from "./grounds.ts";
+import type { NotifyWorkerEvent } from "./notify-worker.ts";
+import { PathService } from "./path-service.ts";
 import type { PathTraps } from "./path-traps.ts";
 import { Relief } from "./relief.ts";
+import { SharedSettings } from "./shared-settings.ts";
 import { TrappedCalls } from "./trapped-calls.ts";
+import { NO_SETTINGS } from "./view-settings.ts";
 
 export interface ReliefWorkerData {
   readonly memory: SharedArrayBuffer;
   readonly seat: number;
   readonly paths: PathTraps;
-  /** Thread of the supervisor that stands in the view. */
-  readonly first: number;
+  /** A process of the view. */
+  readonly pid: number;
+  readonly connections: SharedArrayBuffer;
+  readonly settings: SharedArrayBuffer;
 }
 
 /** How soon a thread that is not needed any more notices. */
@@ -35,17 +42,23 @@ class ReliefLoop {
   readonly #watched = new PollSet();
   readonly #listeners = new Map<number, NotifyListener>();
 
-  constructor({ memory, seat, paths, first }: ReliefWorkerData) {
-    this.#relief = new Relief(memory, seat);
+  constructor(data: ReliefWorkerData) {
+    const { pid } = data;
+    this.#relief = new Relief(data.memory, data.seat);
+    const ground = namespaceId(pid, "mnt");
+    const [mounts, names] = (["mnt", "uts"] as const).map((kind) =>
+      openSync(namespacePath(pid, kind), "r"),
+    );
     const standpoint = new Standpoint();
-    const [mnt, uts] = [namespaceId(first, "mnt")!, namespaceId(first, "uts")!];
-    if (namespaceId(first, "net") !== namespaceId("thread-self", "net")) {
-      joinNamespace(first, "net", CLONE.NEWNET);
-    }
-    joinNamespace(first, "uts", CLONE.NEWUTS);
-    joinNamespace(first, "mnt", CLONE.NEWNS);
-    const calls = pathCallsOf(standpoint, paths, this.#relief);
-    this.#calls = new TrappedCalls(standpoint, { mnt, uts }, calls);
+    const grounds = new Grounds();
+    const door = new ControlDoor(new ConnectionCount(data.connections), (descriptor, caller) => {
+      const event: NotifyWorkerEvent = { kind: "control", descriptor, pid: caller, ground };
+      parentPort!.postMessage(event);
+    });
+    const settings = new SharedSettings(NO_SETTINGS, data.settings);
+    const paths = new PathService(standpoint, grounds, data.paths, this.#relief);
+    paths.enter(grounds.add(mounts!, names!), pid, undefined);
+    this.#calls = new TrappedCalls(standpoint, grounds, { door, settings }, paths);
   }
 
   /** For ever. */

@@ -149,6 +149,27 @@ export class Standpoint {
   openProc(path: string): number {
     return openatCall(this.#proc, path, O_CLOEXEC);
   }
+
+  /** Inode that identifies a namespace of a process; undefined: it is gone. */
+  namespaceOf(pid: number, kind: "mnt" | "uts"): bigint | undefined {
+    const fd = this.openProc(`${pid}/ns/${kind}`);
+    if (fd === -1) return undefined;
+    const { ino } = fstatSync(fd, { bigint: true });
+    closeSync(fd);
+    return ino;
+  }
+
+  /** Mode and owner of what `/proc/PID/…` leads to, also when it may not be opened. */
+  statProc(path: string): { readonly mode: number; readonly uid: number } | undefined {
+    const fd = openatCall(this.#proc, path, O_PATH | O_CLOEXEC);
+    if (fd === -1) return undefined;
+    try {
+      const { mode, uid } = fstatSync(fd);
+      return { mode, uid };
+    } finally {
+      closeSync(fd);
+    }
+  }
 }
 
 function sameFile(a: number, b: number): boolean {

@@ -18,6 +18,10 @@ const fcntlCall = declare<(fd: number, command: number, argument: number) => num
 const prctlCall = declare<(option: number, ...words: bigint[]) => number>(
   "int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)",
 );
+const dup3Call = declare<(fd: number, number: number, flags: number) => number>(
+  "int dup3(int fd, int number, int flags)",
+);
+const O_CLOEXEC = 0o2000000;
 const SYS_PIDFD_OPEN = 434;
 const SYS_PIDFD_GETFD = 438;
 const pidfdOpenCall = declareSyscall<(pid: number, flags: number) => number>(SYS_PIDFD_OPEN, [
@@ -78,6 +82,11 @@ export function waitForChild(pid: number): number {
 export function forbidInspection(): void {
   const PR_SET_DUMPABLE = 4;
   check(prctlCall(PR_SET_DUMPABLE, 0n, 0n, 0n, 0n), "prctl");
+}
+
+/** dup3(2): `number` names what `fd` names from now on, in one step for all threads. */
+export function replaceDescriptor(fd: number, number: number): void {
+  check(dup3Call(fd, number, O_CLOEXEC), "dup3", String(fd));
 }
 
 /** Sets or clears close-on-exec of a descriptor. */
