@@ -197,6 +197,8 @@ export interface GuestPlan {
    * launcher is under one already, and only one of them can have a listener.
    */
   readonly traps: readonly Trap[] | undefined;
+  /** Rules of the filter that go before those of the traps. */
+  readonly rules?: readonly FilterRule[];
   /** Undefined: a holder, which only keeps the view alive. */
   readonly command: Command | undefined;
   /** A holder says there, with one octet, that the view is complete, and ends with its peer. */
@@ -214,7 +216,7 @@ export function guestProgram(plan: GuestPlan): Uint8Array {
   else makeView(launcher, enter.create);
   launcher.attempt(SYS.chdir, [launcher.program.string(plan.directory)]);
   restoreAfterNode(launcher, plan);
-  if (plan.traps !== undefined) installFilter(launcher, plan.session, plan.traps, enter);
+  if (plan.traps !== undefined) installFilter(launcher, plan, plan.traps);
   // Without namespaces it is the supervisor who mounts and names, once it sees the calls.
   if ("outside" in enter) furnish(launcher, enter.outside);
   if ("nest" in enter) {
@@ -393,18 +395,14 @@ function listenerMessageRule(session: number): FilterRule {
   };
 }
 
-function installFilter(
-  launcher: Launcher,
-  session: number,
-  traps: readonly Trap[],
-  enter: GuestPlan["enter"],
-): void {
+function installFilter(launcher: Launcher, plan: GuestPlan, traps: readonly Trap[]): void {
+  const { session, enter, rules = [] } = plan;
   const { program } = launcher;
   const wanted = trapRules(traps);
   const message = wanted.length === 0 ? [] : [listenerMessageRule(session)];
   // A trap goes before a refusal of level 0: the supervisor refuses in its place.
   const passed = "outside" in enter ? passRules(traps, enter.outside.pass) : [];
-  const filter = compileFilter([...message, ...passed, ...wanted, ...levelZeroRules()]);
+  const filter = compileFilter([...message, ...passed, ...rules, ...wanted, ...levelZeroRules()]);
   // struct sock_fprog: length u16, padding, pointer.
   const descriptor = program.words([filter.length / 8, program.bytes(filter)]);
   const opened = (kind: string): Step =>

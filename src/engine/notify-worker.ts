@@ -17,7 +17,7 @@ import {
   type SessionMessage,
   Standpoint,
 } from "../sys/index.ts";
-import { trapsOf, VUSESSION } from "../viewos/index.ts";
+import { VUSESSION } from "../viewos/index.ts";
 import { type Answer, failure, reply } from "./answer.ts";
 import { ConnectionCount, ControlDoor } from "./control-door.ts";
 import { DebugLog } from "./debug-log.ts";
@@ -26,8 +26,8 @@ import { MESSAGE, MESSAGE_HEADER_OCTETS } from "./launch-steps.ts";
 import type { OutsideConfig } from "./launch-outside.ts";
 import { type NestedEvent, Nesting } from "./nesting.ts";
 import { NotifiedGuests } from "./notified-guests.ts";
-import { PathCalls } from "./path-calls.ts";
-import { policyOf } from "./path-traps.ts";
+import { PathService } from "./path-service.ts";
+import { Relief } from "./relief.ts";
 import { SharedSettings } from "./shared-settings.ts";
 import { Tracer } from "./tracer.ts";
 import { TrappedCalls } from "./trapped-calls.ts";
@@ -54,6 +54,8 @@ export interface NotifyWorkerData {
   /** Where the debug log goes. */
   readonly debug: number;
   readonly traps: ViewTraps;
+  /** Memory of the threads that answer path calls. */
+  readonly relief: SharedArrayBuffer;
   /** Descriptor that a trace is written to. */
   readonly traceTo: number;
 }
@@ -114,6 +116,8 @@ class NotifyLoop {
   readonly #door: ControlDoor;
   readonly #calls: { perform(request: NotifyListener): Answer };
   readonly #debug: DebugLog;
+  readonly #paths: PathService | undefined;
+  readonly #relief: Relief;
 
   constructor(data: NotifyWorkerData) {
     this.#data = data;
@@ -124,13 +128,11 @@ class NotifyLoop {
     const settings = new SharedSettings(NO_SETTINGS, data.settings);
     const standpoint = this.#standpoint;
     const { paths, trace } = data.traps;
-    const named =
-      paths === undefined
-        ? undefined
-        : new PathCalls(standpoint, trapsOf(paths.calls), policyOf(paths));
+    this.#relief = new Relief(data.relief);
+    this.#paths = paths && new PathService(standpoint, this.#grounds, paths, this.#relief);
     this.#calls =
       data.outside === undefined
-        ? new TrappedCalls(standpoint, this.#grounds, { door, settings }, named)
+        ? new TrappedCalls(standpoint, this.#grounds, { door, settings }, this.#paths)
         : new NotifiedGuests(data.outside, door);
     this.#debug = new DebugLog(settings, data.debug, (path) => standpoint.openProc(path));
     if (trace !== undefined) this.#tracer = new Tracer(trace, data.traceTo);
@@ -142,7 +144,7 @@ class NotifyLoop {
   run(): void {
     while (this.#sessions.size > 0 || this.#listeners.size > 0) {
       if (this.#changed) this.#watch();
-      this.#watched.wait();
+      if (this.#watched.wait(this.#paths?.forgetAfterMs ?? -1) === 0) this.#paths?.forget();
       if (this.#watched.events(0) !== 0 && !this.#obey()) return;
       for (let index = 1; index < this.#watched.size; index++) {
         const events = this.#watched.events(index);
@@ -160,6 +162,7 @@ class NotifyLoop {
       ...this.#watchedProcesses.keys(),
       ...this.#listeners.keys(),
     ]);
+    this.#relief.publish(this.#listeners.keys());
     this.#changed = false;
   }
 
@@ -171,6 +174,7 @@ class NotifyLoop {
     const listener = this.#listeners.get(descriptor);
     if (listener !== undefined) this.#serveListener(listener, events);
     else {
+      this.#paths?.rest();
       this.#changed = true;
       if (this.#listening.has(descriptor)) this.#sessions.add(acceptSession(descriptor));
       else if (this.#watchedProcesses.has(descriptor)) this.#processEnded(descriptor);
@@ -182,6 +186,7 @@ class NotifyLoop {
   #obey(): boolean {
     const message = receiveMessage(this.#data.commands);
     if (message === undefined) return false;
+    this.#paths?.rest();
     this.#changed = true;
     const command = JSON.parse(new TextDecoder().decode(message.octets)) as WorkerCommand;
     if (command.kind === "listen") this.#listening.add(command.descriptor);
@@ -219,6 +224,7 @@ class NotifyLoop {
 
   #perform(request: NotifyListener): Answer {
     if (request.number !== VUSESSION) return this.#calls.perform(request);
+    this.#paths?.rest();
     // A view without namespaces has none that another could be made in.
     if (this.#data.outside !== undefined) return failure(ERRNO.ENOSYS);
     const outermost = this.#outermost.get(request.descriptor);
@@ -275,7 +281,9 @@ class NotifyLoop {
   #enter(message: SessionMessage, pid: number): void {
     const [listener, mounts, names] = message.descriptors;
     if (listener === undefined || mounts === undefined || names === undefined) return;
-    const ground = this.#grounds.add(mounts, names).mnt;
+    const held = this.#grounds.add(mounts, names);
+    const ground = held.mnt;
+    this.#paths?.enter(held, pid, pid);
     this.#listeners.set(listener, new NotifyListener(listener));
     this.#outermost.set(listener, ground);
     this.#post({ kind: "entered", pid, ground });

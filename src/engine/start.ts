@@ -37,6 +37,7 @@ import {
 } from "./launch-outside.ts";
 import { MESSAGE, MESSAGE_HEADER_OCTETS } from "./launch-steps.ts";
 import type { Leftovers } from "./leftovers.ts";
+import { rulesOf } from "./path-traps.ts";
 import type { RegisteredView } from "./run-directory.ts";
 import { type Rung, RUNGS, rungWithNamespaces } from "./rungs.ts";
 import { roomForProcesses, SUPERVISOR_THREADS, tooFewProcesses } from "./process-limit.ts";
@@ -103,7 +104,8 @@ export function startSupervisor(options: SupervisorOptions): StartedSupervisor {
     return startWithNamespaces(options, rung ?? rungWithNamespaces());
   } catch (error) {
     const isRefusal = error instanceof V2Error && error.code === "VIEW_REFUSED";
-    const needsThem = options.root || options.config.net.length > 0;
+    const { net, traps } = options.config;
+    const needsThem = options.root || net.length > 0 || traps.paths !== undefined;
     if (rung !== undefined || needsThem || !isRefusal) throw error;
     return startOutside(options);
   }
@@ -119,6 +121,8 @@ function notOn(rung: Rung, what: string): V2Error {
 function startOutside(options: SupervisorOptions): StartedSupervisor {
   if (options.root) throw notOn("C", "user 0 (--root)");
   if (options.config.net.length > 0) throw notOn("C", "network of its own (--net)");
+  const { paths } = options.config.traps;
+  if (paths !== undefined) throw notOn("C", "decisions about paths (--deny, --trap)");
   const outside = newOutsideConfig();
   try {
     const started = spawnSupervisor(options, undefined, { rung: "C", outside });
@@ -329,6 +333,7 @@ export function becomeGuest(
     directory: process.cwd(),
     openFiles: parentOpenFiles(),
     traps: isInside ? undefined : trapsOf(enter, traps),
+    rules: traps.paths === undefined ? [] : rulesOf(traps.paths),
     command: commandFor(argv, process.env),
   });
   // Node marks what it has inherited close-on-exec.

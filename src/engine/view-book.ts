@@ -27,6 +27,7 @@ import {
   renameView,
   sessionSocketPath,
 } from "./run-directory.ts";
+import type { PathTraps } from "./path-traps.ts";
 import type { ViewNet } from "./view-net.ts";
 import { processesInside, type ViewProcesses } from "./view-processes.ts";
 import type { ViewState } from "./view-state.ts";
@@ -40,6 +41,8 @@ interface Entry {
   readonly processes: ViewProcesses;
   /** Set when the view has no namespaces. */
   readonly outside?: OutsideIdentity | undefined;
+  /** Path calls that are answered for every process that enters. */
+  readonly paths?: PathTraps | undefined;
   readonly isBound: boolean;
   /** The session that makes it, as long as it is made. */
   readonly session: number | undefined;
@@ -116,7 +119,7 @@ export class ViewBook {
 
   /** Enters an outermost view; its name is claimed already. */
   addOutermost(
-    view: Pick<Entry, "ground" | "pid" | "userNamespace" | "processes" | "outside"> & {
+    view: Pick<Entry, "ground" | "pid" | "userNamespace" | "processes" | "outside" | "paths"> & {
       readonly name: string | undefined;
     },
   ): void {
@@ -133,6 +136,11 @@ export class ViewBook {
     this.#entries.set(entry.ground, entry);
     this.#register(entry);
     this.#watch(entry);
+  }
+
+  /** No view has been entered yet. */
+  get isEmpty(): boolean {
+    return this.#entries.size === 0;
   }
 
   /** Is the ground that of a known view? */
@@ -254,7 +262,7 @@ export class ViewBook {
     });
   }
 
-  #register({ node, pid, userNamespace, outside }: Entry): void {
+  #register({ node, pid, userNamespace, outside, paths }: Entry): void {
     if (node.name === undefined) return;
     const above = node.parent === undefined ? undefined : this.#tree.node(node.parent);
     registerView({
@@ -263,6 +271,7 @@ export class ViewBook {
       supervisorPid: process.pid,
       userNamespace: String(userNamespace),
       ...(outside === undefined ? {} : { outside }),
+      ...(paths === undefined ? {} : { paths }),
       ...(above?.name === undefined ? {} : { parent: above.name }),
     });
   }

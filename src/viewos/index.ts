@@ -1,3 +1,4 @@
+export * from "./caller-rules.ts";
 export * from "./control.ts";
 export * from "./debug-tags.ts";
 export * from "./filter.ts";
