@@ -14,6 +14,7 @@ import {
   sendMessage,
 } from "../sys/index.ts";
 import { type ViewNode, ViewTree } from "../viewos/index.ts";
+import { FsAliases } from "./fs-aliases.ts";
 import type { GroundId } from "./grounds.ts";
 import type { NestedViewFacts } from "./launch.ts";
 import type { NestedEvent } from "./nesting.ts";
@@ -62,6 +63,7 @@ export class ViewBook {
   readonly #shared: Pick<ViewState, "settings" | "debug">;
   readonly #tree = new ViewTree<unknown>();
   readonly #entries = new Map<GroundId, Entry>();
+  readonly #aliases: FsAliases;
 
   /**
    * @param tell reaches the worker that stands on the grounds.
@@ -73,6 +75,7 @@ export class ViewBook {
   ) {
     this.#tell = tell;
     this.#shared = shared;
+    this.#aliases = new FsAliases(this.#tree, shared.settings);
   }
 
   /** What is told of a view, by its number; undefined: it is gone. */
@@ -87,7 +90,19 @@ export class ViewBook {
       rung: undefined,
       name: node.name,
       rename: (name) => this.#rename(entry, name),
+      aliases: {
+        table: () => this.#aliases.of(number),
+        set: (alias, type) => {
+          this.#aliases.set(number, alias, type);
+          this.#publishAliases();
+        },
+      },
     };
+  }
+
+  #publishAliases(): void {
+    const views = [...this.#entries.values()].map(({ node, ground }) => ({ id: node.id, ground }));
+    this.#aliases.publish(views);
   }
 
   /** Gives a view another name, or its first one: by it, it can be entered from now on. */
@@ -172,6 +187,7 @@ export class ViewBook {
       unplug: undefined,
     };
     this.#entries.set(ground, entry);
+    this.#publishAliases();
     if (name !== undefined) {
       this.#tell({ kind: "listen", descriptor: listenSessions(sessionSocketPath(name)) });
     }
@@ -231,6 +247,7 @@ export class ViewBook {
       this.#tell({ kind: "forget", ground: String(gone.ground) });
       if (gone.node.name !== undefined) forgetView(gone.node.name);
     }
+    this.#publishAliases();
   }
 
   /** Ends every view. */

@@ -16,9 +16,14 @@ export interface DebugSettings {
   readonly colours: { readonly [tag: string]: string };
 }
 
+/** Short names of mount types (um_fsalias). */
+export interface AliasTable {
+  readonly [alias: string]: string;
+}
+
 export interface ViewSettings {
-  /** Short names of mount types (um_fsalias). */
-  readonly aliases: { readonly [alias: string]: string };
+  /** By the ground of the view. */
+  readonly aliases: { readonly [ground: string]: AliasTable };
   readonly debug: DebugSettings;
   /** Set-user-id programs are told that they are root. */
   readonly setuidRoot: boolean;

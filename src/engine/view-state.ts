@@ -1,7 +1,14 @@
 /** What a supervisor knows of a view, for whoever asks by the control socket. */
 import type { DebugLog } from "./debug-log.ts";
 import type { SharedSettings } from "./shared-settings.ts";
-import type { ViewSettings } from "./view-settings.ts";
+import type { AliasTable, ViewSettings } from "./view-settings.ts";
+
+/** Short names of mount types in a view. */
+export interface ViewAliases {
+  table(): AliasTable;
+  /** Defines one, or removes it. Throws a V2Error when that cannot be. */
+  set(alias: unknown, type: unknown): void;
+}
 
 /** A view as its supervisor knows it. */
 export interface ViewState {
@@ -12,6 +19,7 @@ export interface ViewState {
   rename(name: string): void;
   /** How the view is made: a rung of the ladder; undefined: not known. */
   readonly rung: string | undefined;
+  readonly aliases: ViewAliases;
   readonly settings: SharedSettings<ViewSettings>;
   readonly debug: DebugLog;
   /** Identity of the user namespace that holds its processes. */
