@@ -3,6 +3,7 @@ import { V2Error, EXIT } from "../base/index.ts";
 import {
   becomeGuest,
   connectToView,
+  existingView,
   findView,
   listViews,
   sessionOfOwnView,
@@ -35,6 +36,5 @@ export async function run(invocation: Invocation): Promise<number> {
   const session = inside ?? connectToView(name);
   const command = argv.length > 0 ? argv : [process.env["SHELL"] ?? "/bin/sh"];
   if (isPromptingShell(command)) showInPrompt(name, command[0]);
-  const isInside = inside !== undefined;
-  becomeGuest(session, { view: { pid: view.pid } }, command, inherited, {}, isInside);
+  becomeGuest(session, existingView(view), command, inherited, {}, inside !== undefined);
 }

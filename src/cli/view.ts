@@ -5,6 +5,7 @@ import {
   becomeGuest,
   claimViewName,
   newView,
+  parseRung,
   parseViewNet,
   type PathTraps,
   sessionOfOwnView,
@@ -117,6 +118,7 @@ export async function run(invocation: Invocation): Promise<number> {
     ...(paths === undefined ? {} : { paths }),
     ...(options["setuid-root"] === true ? { setuidRoot: true } : {}),
   };
+  const rung = parseRung((options["engine"] as string | undefined) ?? "auto");
   const words = [...invocation.words, ...invocation.rest];
   const argv = words.length > 0 ? words : [process.env["SHELL"] ?? "/bin/sh"];
   const session = sessionOfOwnView();
@@ -138,11 +140,13 @@ export async function run(invocation: Invocation): Promise<number> {
     orphan: true,
     config: { name, net, traps },
     ...(trace === undefined ? {} : { traceTo: file ?? STANDARD_ERROR }),
+    ...(rung === undefined ? {} : { rung }),
   });
   if (file !== undefined) closeSync(file);
   const shownAs = name ?? `view[${supervisor.pid}]`;
   if (options["no-prompt"] !== true) showInPrompt(shownAs, promptingShell(options, argv));
   const network = net.length > 0;
-  const view = newView({ supervisorPid: supervisor.pid, hostName: name, mounts, network });
-  becomeGuest(supervisor.session, view, argv, inherited, traps);
+  const { pid, session: first, outside } = supervisor;
+  const view = newView({ supervisorPid: pid, hostName: name, mounts, network, outside });
+  becomeGuest(first, view, argv, inherited, traps);
 }

@@ -2,7 +2,6 @@
 import { EXIT, V2Error } from "../base/index.ts";
 import type { ControlArguments } from "../viewos/index.ts";
 import type { ControlCaller, ControlServer } from "./control-server.ts";
-import { killViewProcesses, viewProcesses } from "./view-processes.ts";
 import { changeDebug } from "./debug-operation.ts";
 import type { ViewNames, ViewState } from "./view-state.ts";
 
@@ -50,14 +49,13 @@ const LOOK_MS = 50;
 
 /** SIGTERM for all of a view, then SIGKILL for what is left after the time. */
 async function shutDown(view: ViewState, seconds: number, callerPid: number): Promise<void> {
-  const { userNamespace } = view;
-  if (userNamespace === undefined) return;
+  const { processes } = view;
   const end = performance.now() + seconds * 1000;
-  for (const pid of viewProcesses(userNamespace)) if (pid !== callerPid) terminate(pid);
-  while (performance.now() < end && viewProcesses(userNamespace).length > 0) {
+  for (const pid of processes.list()) if (pid !== callerPid) terminate(pid);
+  while (performance.now() < end && processes.list().length > 0) {
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
   }
-  killViewProcesses(userNamespace);
+  processes.kill();
 }
 
 function terminate(pid: number): void {

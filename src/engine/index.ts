@@ -16,8 +16,17 @@ export {
 export type { ViewTraps } from "./view-traps.ts";
 export { TRACED_BY_DEFAULT, type TraceOptions } from "./tracer.ts";
 export {
+  FILTERING_RUNGS,
+  parseRung,
+  probeRungs,
+  type Rung,
+  type RungReport,
+  RUNGS,
+} from "./rungs.ts";
+export {
   becomeGuest,
   type Destination,
+  existingView,
   newView,
   sessionOfOwnView,
   startSupervisor,

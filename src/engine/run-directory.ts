@@ -16,6 +16,7 @@ import {
 import { join } from "node:path";
 import { EXIT, V2Error } from "../base/index.ts";
 import { isListening, namespaceId } from "../sys/index.ts";
+import type { OutsideIdentity } from "./launch-outside.ts";
 
 /**
  * `$XDG_RUNTIME_DIR/virtualsquare`, or `/tmp/virtualsquare-UID` when that is not set or not ours.
@@ -98,6 +99,8 @@ export interface RegisteredView {
   readonly userNamespace: string;
   /** The named view that it was made in. */
   readonly parent?: string;
+  /** The view has no namespaces: how its guests are known and let pass (rung C). */
+  readonly outside?: OutsideIdentity;
 }
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/;

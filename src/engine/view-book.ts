@@ -17,6 +17,7 @@ import { type ViewNode, ViewTree } from "../viewos/index.ts";
 import { FsAliases } from "./fs-aliases.ts";
 import type { GroundId } from "./grounds.ts";
 import type { NestedViewFacts } from "./launch.ts";
+import type { OutsideIdentity } from "./launch-outside.ts";
 import type { NestedEvent } from "./nesting.ts";
 import type { WorkerCommand } from "./notify-worker.ts";
 import {
@@ -28,7 +29,7 @@ import {
   sessionSocketPath,
 } from "./run-directory.ts";
 import type { ViewNet } from "./view-net.ts";
-import { killViewProcesses, viewProcesses } from "./view-processes.ts";
+import { processesInside, type ViewProcesses } from "./view-processes.ts";
 import type { ViewState } from "./view-state.ts";
 
 /** What is known of a view. */
@@ -37,6 +38,9 @@ interface Entry {
   readonly ground: GroundId;
   /** All processes of the view are in that user namespace, or in one inside it. */
   readonly userNamespace: bigint;
+  readonly processes: ViewProcesses;
+  /** Set when the view has no namespaces. */
+  readonly outside?: OutsideIdentity | undefined;
   readonly isBound: boolean;
   /** The session that makes it, as long as it is made. */
   readonly session: number | undefined;
@@ -60,7 +64,7 @@ export interface ViewReport {
 /** The views of one supervisor. */
 export class ViewBook {
   readonly #tell: (command: WorkerCommand) => void;
-  readonly #shared: Pick<ViewState, "settings" | "debug">;
+  readonly #shared: Pick<ViewState, "settings" | "debug" | "rung">;
   readonly #tree = new ViewTree<unknown>();
   readonly #entries = new Map<GroundId, Entry>();
   readonly #aliases: FsAliases;
@@ -71,7 +75,7 @@ export class ViewBook {
    */
   constructor(
     tell: (command: WorkerCommand) => void,
-    shared: Pick<ViewState, "settings" | "debug">,
+    shared: Pick<ViewState, "settings" | "debug" | "rung">,
   ) {
     this.#tell = tell;
     this.#shared = shared;
@@ -82,12 +86,12 @@ export class ViewBook {
   get(number: number): ViewState | undefined {
     const entry = [...this.#entries.values()].find(({ node }) => node.id === number);
     if (entry === undefined) return undefined;
-    const { node, userNamespace } = entry;
+    const { node, processes } = entry;
     return {
       ...this.#shared,
       number,
-      userNamespace,
-      rung: undefined,
+      processes,
+      rung: this.#shared.rung,
       name: node.name,
       rename: (name) => this.#rename(entry, name),
       aliases: {
@@ -126,20 +130,22 @@ export class ViewBook {
   }
 
   /** Enters an outermost view; its name is claimed already. */
-  addOutermost(ground: GroundId, pid: number, userNamespace: bigint, name?: string): void {
-    const node = this.#tree.open(undefined, name);
+  addOutermost(
+    view: Pick<Entry, "ground" | "pid" | "userNamespace" | "processes" | "outside"> & {
+      readonly name: string | undefined;
+    },
+  ): void {
+    const { name, ...facts } = view;
     const entry: Entry = {
-      node,
-      ground,
-      userNamespace,
-      pid,
+      ...facts,
+      node: this.#tree.open(undefined, name),
       isBound: false,
       isBorn: true,
       session: undefined,
       net: [],
       unplug: undefined,
     };
-    this.#entries.set(ground, entry);
+    this.#entries.set(entry.ground, entry);
     this.#register(entry);
     this.#watch(entry);
   }
@@ -179,6 +185,7 @@ export class ViewBook {
       node,
       ground,
       userNamespace,
+      processes: processesInside(userNamespace),
       pid,
       isBound: bound,
       isBorn: false,
@@ -222,8 +229,8 @@ export class ViewBook {
   ended(ground: GroundId): void {
     const entry = this.#entries.get(ground);
     if (entry === undefined) return;
-    if (entry.isBound) killViewProcesses(entry.userNamespace);
-    const living = viewProcesses(entry.userNamespace);
+    if (entry.isBound) entry.processes.kill();
+    const living = entry.processes.list();
     // Best one that shows the view itself, not a view or sandbox inside it.
     const own = living.find((pid) => namespaceId(pid, "mnt") === ground);
     const next = own ?? living[0];
@@ -239,7 +246,7 @@ export class ViewBook {
   close(ground: GroundId): void {
     const entry = this.#entries.get(ground);
     if (entry === undefined) return;
-    killViewProcesses(entry.userNamespace);
+    entry.processes.kill();
     const closed = new Set(this.#tree.close(entry.node.id).views.map((node) => node.id));
     for (const gone of [...this.#entries.values()].filter(({ node }) => closed.has(node.id))) {
       this.#entries.delete(gone.ground);
@@ -264,7 +271,7 @@ export class ViewBook {
     });
   }
 
-  #register({ node, pid, userNamespace }: Entry): void {
+  #register({ node, pid, userNamespace, outside }: Entry): void {
     if (node.name === undefined) return;
     const above = node.parent === undefined ? undefined : this.#tree.node(node.parent);
     registerView({
@@ -272,6 +279,7 @@ export class ViewBook {
       pid,
       supervisorPid: process.pid,
       userNamespace: String(userNamespace),
+      ...(outside === undefined ? {} : { outside }),
       ...(above?.name === undefined ? {} : { parent: above.name }),
     });
   }

@@ -1,5 +1,6 @@
 /** What a supervisor knows of a view, for whoever asks by the control socket. */
 import type { DebugLog } from "./debug-log.ts";
+import type { ViewProcesses } from "./view-processes.ts";
 import type { SharedSettings } from "./shared-settings.ts";
 import type { AliasTable, ViewSettings } from "./view-settings.ts";
 
@@ -22,8 +23,7 @@ export interface ViewState {
   readonly aliases: ViewAliases;
   readonly settings: SharedSettings<ViewSettings>;
   readonly debug: DebugLog;
-  /** Identity of the user namespace that holds its processes. */
-  readonly userNamespace: bigint | undefined;
+  readonly processes: ViewProcesses;
 }
 
 /** The answer of `uname`: which view this is. */

@@ -9,12 +9,21 @@ import { EXIT, V2Error } from "../base/index.ts";
 import { namespaceId } from "../sys/index.ts";
 import { type MountSpec, parseMountSpec } from "../viewos/index.ts";
 import { leftoversAt } from "./leftovers.ts";
+import type { OutsideIdentity } from "./launch-outside.ts";
+import { processesWithMark } from "./marked-processes.ts";
 import { claimViewName, findView, forgetView } from "./run-directory.ts";
-import { newView, sessionOfOwnView, spawnGuest, startSupervisor, viewInside } from "./start.ts";
+import {
+  type Destination,
+  newView,
+  sessionOfOwnView,
+  spawnGuest,
+  startSupervisor,
+  viewInside,
+} from "./start.ts";
 import type { SupervisorReport } from "./supervisor.ts";
 import type { ViewNet } from "./view-net.ts";
+import { processesInside, type ViewProcesses } from "./view-processes.ts";
 import { connectToView } from "./view-session.ts";
-import { killViewProcesses } from "./view-processes.ts";
 
 export interface ViewOptions {
   /** Name under which the view is registered; unique among the user's running views. */
@@ -68,8 +77,8 @@ export class View implements AsyncDisposable {
   /** The process that the view lives by: its supervisor, or the holder of a view inside ours. */
   readonly #keeper: ChildProcess;
   readonly #lifeline: Duplex;
-  readonly #holderPid: number;
-  readonly #userNamespace: bigint | undefined;
+  readonly #destination: Destination;
+  readonly #processes: ViewProcesses;
   readonly #isInside: boolean;
 
   private constructor(
@@ -78,14 +87,27 @@ export class View implements AsyncDisposable {
     lifeline: Duplex,
     holder: ChildProcess,
     ended: Promise<void>,
+    outside?: OutsideIdentity,
   ) {
     this.name = name;
     this.#isInside = keeper === holder;
     this.supervisorPid = this.#isInside ? findView(name)!.supervisorPid : keeper.pid!;
     this.#keeper = keeper;
     this.#lifeline = lifeline;
-    this.#holderPid = holder.pid!;
-    this.#userNamespace = namespaceId(holder.pid!, "user");
+    this.#destination =
+      outside === undefined
+        ? { view: { pid: holder.pid! } }
+        : newView({
+            supervisorPid: this.supervisorPid,
+            hostName: undefined,
+            mounts: [],
+            network: false,
+            outside,
+          });
+    this.#processes =
+      outside === undefined
+        ? processesInside(namespaceId(holder.pid!, "user"))
+        : processesWithMark(outside.mark);
     this.ended = ended;
   }
 
@@ -119,13 +141,14 @@ export class View implements AsyncDisposable {
           hostName: options.hostName ?? options.name,
           mounts,
           network: (options.net ?? []).length > 0,
+          outside: started.outside,
         }),
         undefined,
         { stdio: ["ignore", "ignore", "inherit"], cwd: "/" },
       );
       holder.unref();
       await readyReport(options.name, lifeline, ended, holder);
-      return new View(options.name, supervisor, lifeline, holder, ended);
+      return new View(options.name, supervisor, lifeline, holder, ended, started.outside);
     } catch (error) {
       // It may wait for a supervisor that has ended.
       holder?.kill("SIGKILL");
@@ -173,7 +196,7 @@ export class View implements AsyncDisposable {
       ...(options.env === undefined ? {} : { env: options.env }),
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     };
-    return spawnGuest(session, { view: { pid: this.#holderPid } }, argv, settings, this.#isInside);
+    return spawnGuest(session, this.#destination, argv, settings, this.#isInside);
   }
 
   /** Runs a program to its end and collects what it wrote. */
@@ -206,7 +229,7 @@ export class View implements AsyncDisposable {
     const limit = setTimeout(() => this.#keeper.kill("SIGKILL"), CLOSE_TIMEOUT_MS);
     await this.ended;
     clearTimeout(limit);
-    killViewProcesses(this.#userNamespace);
+    this.#processes.kill();
     forgetView(this.name);
   }
 
