@@ -37,7 +37,7 @@ import type { Ground, Grounds } from "./grounds.ts";
 import type { PathCalls } from "./path-calls.ts";
 import { SetuidPrograms } from "./setuid-programs.ts";
 import type { SharedSettings } from "./shared-settings.ts";
-import type { ViewSettings } from "./view-settings.ts";
+import { meantType, type ViewSettings } from "./view-settings.ts";
 
 const PATH_OCTETS_MAX = 4096;
 const DATA_OCTETS_MAX = 4096;
@@ -180,9 +180,8 @@ export class TrappedCalls {
 
   /** A type, or what it is an alias of. */
   #mountType(type: Uint8Array | null, { mnt }: Ground): Uint8Array | null {
-    const aliases = this.#view.settings.value.aliases[String(mnt)];
-    if (type === null || aliases === undefined || !Object.hasOwn(aliases, text(type))) return type;
-    return new TextEncoder().encode(aliases[text(type)]);
+    if (type === null) return null;
+    return new TextEncoder().encode(meantType(this.#view.settings.value, text(type), mnt));
   }
 
   /**

@@ -104,6 +104,10 @@ export class ViewBook {
     };
   }
 
+  #say({ node, pid }: Entry, text: string): void {
+    this.#shared.debug.log("n", pid, `view ${node.id} ${text}`);
+  }
+
   #publishAliases(): void {
     const views = [...this.#entries.values()].map(({ node, ground }) => ({ id: node.id, ground }));
     this.#aliases.publish(views);
@@ -222,6 +226,7 @@ export class ViewBook {
     if (entry?.session === undefined || entry.isBorn) return;
     entry.isBorn = true;
     this.#register(entry);
+    this.#say(entry, `begins inside view ${entry.node.parent}`);
     sendMessage(entry.session, Uint8Array.of(1));
   }
 
@@ -250,6 +255,7 @@ export class ViewBook {
     const closed = new Set(this.#tree.close(entry.node.id).views.map((node) => node.id));
     for (const gone of [...this.#entries.values()].filter(({ node }) => closed.has(node.id))) {
       this.#entries.delete(gone.ground);
+      if (gone.node.parent !== undefined) this.#say(gone, "ends");
       gone.unplug?.();
       this.#tell({ kind: "forget", ground: String(gone.ground) });
       if (gone.node.name !== undefined) forgetView(gone.node.name);

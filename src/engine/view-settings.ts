@@ -35,3 +35,12 @@ export const NO_SETTINGS: ViewSettings = {
   debug: { tags: "", processes: [], colours: {} },
   setuidRoot: false,
 };
+
+/**
+ * A mount type, or what it is an alias of.
+ * @param ground of the view; undefined: there is one view only
+ */
+export function meantType({ aliases }: ViewSettings, type: string, ground?: bigint): string {
+  const tables = ground === undefined ? Object.values(aliases) : [aliases[String(ground)] ?? {}];
+  return tables.find((table) => Object.hasOwn(table, type))?.[type] ?? type;
+}

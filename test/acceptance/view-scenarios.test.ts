@@ -181,8 +181,11 @@ test("vudebug: a log for a command, for the view, and off again", async () => {
     vudebug +s -- vumount -t tmpfs none /mnt
     vuumount /mnt
     vudebug +a 2>log; vumount -t tmpfs none /mnt; vudebug -; vuumount /mnt
-    grep -c "mount: done" log; grep -c umount log || true; vudebug'`);
-  assert.equal(stdout, "1\n0\n");
+    grep -c "mount: done" log; grep -c umount log || true; vudebug
+    vudebug +np 2>log; umvu true; vumount -t tmpfs none /mnt; vudebug -
+    grep -c "^n [0-9]* view 2 begins inside view 1$" log
+    grep -c "^p [0-9]* mount: \\"/mnt\\"$" log'`);
+  assert.equal(stdout, "1\n0\n1\n1\n");
   assert.match(stderr, /^s \d+ mount\("none", "\/mnt", "tmpfs", 0, NULL\) = 0$/m);
   assert.ok(!stderr.includes("umount2"), stderr);
 });
