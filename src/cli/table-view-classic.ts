@@ -18,6 +18,11 @@ const NAME: OptionSpec = {
   help: "name of the view, also its host name",
 };
 const NO_PROMPT: OptionSpec = { type: "boolean", help: "leave the prompt of shells as it is" };
+const ENGINE: OptionSpec = {
+  type: "string",
+  value: "E",
+  help: "as of v2 view: auto, A, B, C or D; kmview takes those where the kernel filters (A to C)",
+};
 const NESTING = nothing("no nesting", "x");
 const OUTPUT: OptionSpec = {
   type: "string",
@@ -61,6 +66,7 @@ export const UMVIEW: CommandSpec = {
     noksysvm: nothing("no PTRACE_SYSVM"),
     nokviewos: nothing("no PTRACE_VIEWOS"),
     recursive: nothing("on the hypervisor that runs already", "u"),
+    engine: ENGINE,
     "no-prompt": NO_PROMPT,
   },
   stopAtFirstWord: true,
@@ -117,6 +123,7 @@ export const VIEW_CLASSIC_COMMANDS: readonly CommandSpec[] = [
         value: "N",
         help: "level for syslog; does nothing here",
       },
+      engine: ENGINE,
       "no-prompt": NO_PROMPT,
     },
     stopAtFirstWord: true,

@@ -5,6 +5,8 @@ import type { Answer } from "./answer.ts";
 import type { ControlDoor } from "./control-door.ts";
 import type { OutsideConfig } from "./launch-outside.ts";
 import { OutsideCalls } from "./outside-calls.ts";
+import type { SharedSettings } from "./shared-settings.ts";
+import { meantType, type ViewSettings } from "./view-settings.ts";
 import { callRemotely } from "./remote-call.ts";
 
 export class NotifiedGuests {
@@ -12,9 +14,9 @@ export class NotifiedGuests {
   readonly #door: ControlDoor;
   readonly #pass: bigint;
 
-  constructor(config: OutsideConfig, door: ControlDoor) {
+  constructor(config: OutsideConfig, door: ControlDoor, settings: SharedSettings<ViewSettings>) {
     this.#door = door;
-    this.#calls = new OutsideCalls(config);
+    this.#calls = new OutsideCalls(config, (type) => meantType(settings.value, type));
     this.#pass = BigInt(`0x${config.pass}`);
   }
 

@@ -133,7 +133,7 @@ class NotifyLoop {
     this.#calls =
       data.outside === undefined
         ? new TrappedCalls(standpoint, this.#grounds, { door, settings }, this.#paths)
-        : new NotifiedGuests(data.outside, door);
+        : new NotifiedGuests(data.outside, door, settings);
     this.#debug = new DebugLog(settings, data.debug, (path) => standpoint.openProc(path));
     if (trace !== undefined) this.#tracer = new Tracer(trace, data.traceTo);
     this.#sessions.add(data.session);
