@@ -4,13 +4,14 @@
  * job control, signals and exit status by construction.
  */
 import { spawn, type ChildProcess, type StdioOptions } from "node:child_process";
-import { closeSync, readFileSync, writeFileSync } from "node:fs";
+import { closeSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { ERRNO, errnoText, EXIT, V2Error } from "../base/index.ts";
 import {
   closeDescriptor,
   execInPlace,
   executableInMemory,
+  callForDescriptor,
   receiveMessage,
   sendMessage,
   sessionPair,
@@ -18,18 +19,29 @@ import {
   viewRefusal,
   waitForChild,
 } from "../sys/index.ts";
-import type { MountSpec } from "../viewos/index.ts";
+import { type MountSpec, type Trap, VUSESSION } from "../viewos/index.ts";
 import {
   type Command,
   type GuestPlan,
   guestProgram,
+  type IdentityMaps,
   identityMaps,
+  type NestedViewFacts,
   supervisorProgram,
 } from "./launch.ts";
+import {
+  newOutsideConfig,
+  OUTSIDE_TRAPS,
+  type OutsideConfig,
+  type OutsideIdentity,
+} from "./launch-outside.ts";
 import { MESSAGE, MESSAGE_HEADER_OCTETS } from "./launch-steps.ts";
 import type { Leftovers } from "./leftovers.ts";
-import type { TraceOptions } from "./tracer.ts";
+import type { RegisteredView } from "./run-directory.ts";
+import { type Rung, RUNGS, rungWithNamespaces } from "./rungs.ts";
+import { roomForProcesses, SUPERVISOR_THREADS, tooFewProcesses } from "./process-limit.ts";
 import type { ViewNet } from "./view-net.ts";
+import { filterTraps, type ViewTraps } from "./view-traps.ts";
 
 /** What a supervisor is told at its start, as JSON in its last argument. */
 export interface SupervisorConfig {
@@ -40,8 +52,11 @@ export interface SupervisorConfig {
   readonly lifeline: number | undefined;
   /** Removed when the maker dies without closing the view. */
   readonly leftovers?: Leftovers;
-  /** What of the guests' calls is written to the trace descriptor. */
-  readonly trace?: TraceOptions;
+  readonly traps: ViewTraps;
+  /** How the view is made; see rungs.ts. */
+  readonly rung?: Rung;
+  /** Set when the view has no namespaces. */
+  readonly outside?: OutsideConfig;
 }
 
 /**
@@ -59,19 +74,62 @@ export interface StartedSupervisor {
   readonly session: number;
   /** Undefined when the supervisor is nobody's child. */
   readonly child: ChildProcess | undefined;
+  /** Set when the view has no namespaces. */
+  readonly outside?: OutsideConfig;
 }
 
-/**
- * Starts a supervisor in a user namespace of its own.
- * Throws a V2Error with the remedy when the host allows no user namespaces.
- */
-export function startSupervisor(options: {
+export interface SupervisorOptions {
   readonly root: boolean;
   readonly orphan: boolean;
   readonly config: Omit<SupervisorConfig, "lifeline">;
   /** Descriptor that a trace is written to; goes with `config.trace`. */
   readonly traceTo?: number;
-}): StartedSupervisor {
+  /** Undefined: the best that the host allows. */
+  readonly rung?: Rung;
+}
+
+/**
+ * Starts a supervisor: in a user namespace of its own, or beside its guests where the host allows
+ * none, or the caller wants none.
+ * Throws a V2Error with the remedy when the host does not allow what is wanted.
+ */
+export function startSupervisor(options: SupervisorOptions): StartedSupervisor {
+  const { rung } = options;
+  const room = roomForProcesses();
+  if (room < SUPERVISOR_THREADS) throw tooFewProcesses(`you may start ${room} more processes only`);
+  if (rung === "C") return startOutside(options);
+  if (rung === "D") throw notOn(rung, "a supervisor of its own kind");
+  try {
+    return startWithNamespaces(options, rung ?? rungWithNamespaces());
+  } catch (error) {
+    const isRefusal = error instanceof V2Error && error.code === "VIEW_REFUSED";
+    const needsThem = options.root || options.config.net.length > 0;
+    if (rung !== undefined || needsThem || !isRefusal) throw error;
+    return startOutside(options);
+  }
+}
+
+function notOn(rung: Rung, what: string): V2Error {
+  return new V2Error("RUNG", `a view by ${RUNGS[rung].text} (rung ${rung}) has no ${what}`, {
+    remedy: "'v2 doctor' shows which engines this host has, and what the better ones need",
+    exitCode: EXIT.unavailable,
+  });
+}
+
+function startOutside(options: SupervisorOptions): StartedSupervisor {
+  if (options.root) throw notOn("C", "user 0 (--root)");
+  if (options.config.net.length > 0) throw notOn("C", "network of its own (--net)");
+  const outside = newOutsideConfig();
+  try {
+    const started = spawnSupervisor(options, undefined, { rung: "C", outside });
+    return { ...started, outside };
+  } catch (error) {
+    rmSync(outside.folder, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+function startWithNamespaces(options: SupervisorOptions, rung: Rung): StartedSupervisor {
   const refusal = viewRefusal(options.config.net.length > 0);
   if (refusal !== undefined) {
     throw new V2Error("VIEW_REFUSED", `the host refuses ${refusal.what}: ${refusal.reason}`, {
@@ -79,9 +137,18 @@ export function startSupervisor(options: {
       exitCode: EXIT.unavailable,
     });
   }
-  const maps = identityMaps(options.root);
+  return spawnSupervisor(options, identityMaps(options.root), { rung });
+}
+
+/** @param maps undefined: no user namespace. */
+function spawnSupervisor(
+  options: SupervisorOptions,
+  maps: IdentityMaps | undefined,
+  engine: Pick<SupervisorConfig, "rung" | "outside">,
+): StartedSupervisor {
   const config: SupervisorConfig = {
     ...options.config,
+    ...engine,
     lifeline: options.orphan ? undefined : SPAWNED_LIFELINE,
   };
   const image = supervisorProgram({
@@ -107,7 +174,10 @@ export function startSupervisor(options: {
     closeSync(executable);
     closeDescriptor(theirs);
   }
-  if (child.pid === undefined) throw new V2Error("SPAWN", "the supervisor cannot be started");
+  if (child.pid === undefined) {
+    child.once("error", () => {}); // it comes later, and says no more than that
+    throw tooFewProcesses("the supervisor cannot be started");
+  }
   try {
     const pid = awaitSupervisor(session, child.pid, maps);
     if (options.orphan) {
@@ -126,15 +196,15 @@ export function startSupervisor(options: {
 function awaitSupervisor(
   session: number,
   launcherPid: number,
-  maps: { readonly uid: string; readonly gid: string },
+  maps: IdentityMaps | undefined,
 ): number {
   for (;;) {
     const message = receiveMessage(session);
-    if (message === undefined) throw new V2Error("SUPERVISOR", "the supervisor ended at its start");
+    if (message === undefined) throw tooFewProcesses("the supervisor ended at its start");
     const view = new DataView(message.octets.buffer, message.octets.byteOffset);
     const kind = message.octets[0];
     for (const descriptor of message.descriptors) closeDescriptor(descriptor);
-    if (kind === MESSAGE.maps) {
+    if (kind === MESSAGE.maps && maps !== undefined) {
       writeFileSync(`/proc/${launcherPid}/uid_map`, maps.uid);
       writeFileSync(`/proc/${launcherPid}/gid_map`, maps.gid);
       sendMessage(session, Uint8Array.of(0, 0, 0, 0));
@@ -145,6 +215,7 @@ function awaitSupervisor(
 
 function refused(octets: Uint8Array, errno: number): V2Error {
   const label = new TextDecoder().decode(octets.subarray(MESSAGE_HEADER_OCTETS));
+  if (label === "a process") return tooFewProcesses("the supervisor cannot be started");
   const userNamespace = label === "a user namespace" || label.endsWith("map");
   return new V2Error("VIEW_REFUSED", `the host refuses ${label}: ${errnoText(errno)}`, {
     remedy: userNamespace
@@ -189,35 +260,75 @@ function parentOpenFiles(): readonly [bigint, bigint] | undefined {
 /** Which view the guest goes to. */
 export type Destination = GuestPlan["enter"];
 
+/**
+ * A session with the supervisor of the view that this process is in; undefined outside of views.
+ */
+export function sessionOfOwnView(): number | undefined {
+  const session = callForDescriptor(VUSESSION);
+  return session < 0 ? undefined : session;
+}
+
+/** A destination that is made now, inside the view that this process is in. */
+export function viewInside(options: {
+  readonly facts: NestedViewFacts;
+  readonly root: boolean;
+  readonly hostName: string | undefined;
+  readonly mounts: readonly MountSpec[];
+}): Destination {
+  const { facts, root, hostName, mounts } = options;
+  const network = (facts.net ?? []).length > 0;
+  return { nest: { facts, maps: identityMaps(root), hostName, mounts, network } };
+}
+
 /** A destination that is made now, under a supervisor. */
 export function newView(options: {
   readonly supervisorPid: number;
   readonly hostName: string | undefined;
   readonly mounts: readonly MountSpec[];
   readonly network: boolean;
+  /** Set when the view has no namespaces. */
+  readonly outside?: OutsideIdentity | undefined;
 }): Destination {
-  return { create: options };
+  const { outside, ...create } = options;
+  if (outside === undefined) return { create };
+  const { supervisorPid, hostName, mounts } = create;
+  return { outside: { supervisorPid, hostName, mounts, mark: outside.mark, pass: outside.pass } };
+}
+
+/** A running view. */
+export function existingView(view: RegisteredView): Destination {
+  const { pid, supervisorPid, outside } = view;
+  if (outside === undefined) return { view: { pid } };
+  return newView({ supervisorPid, hostName: undefined, mounts: [], network: false, outside });
+}
+
+/** What is trapped besides level 0. */
+function trapsOf(enter: Destination, traps: ViewTraps): readonly Trap[] {
+  const own = "outside" in enter ? [{ calls: OUTSIDE_TRAPS }] : [];
+  return [...own, ...filterTraps(traps)];
 }
 
 /**
  * Replaces this process by a command in a view.
  * @param session leads to the view's supervisor
  * @param inherited descriptors above standard error that the command gets too
- * @param trace as the supervisor was told
+ * @param traps as the supervisor was told
+ * @param isInside this process is in a view already: its calls are trapped as they are
  */
 export function becomeGuest(
   session: number,
   enter: Destination,
   argv: readonly string[],
   inherited: readonly number[],
-  trace?: TraceOptions,
+  traps: ViewTraps = {},
+  isInside = "nest" in enter,
 ): never {
   const image = guestProgram({
     session,
     enter,
     directory: process.cwd(),
     openFiles: parentOpenFiles(),
-    traps: trace === undefined ? [] : [{ calls: trace.calls }],
+    traps: isInside ? undefined : trapsOf(enter, traps),
     command: commandFor(argv, process.env),
   });
   // Node marks what it has inherited close-on-exec.
@@ -227,6 +338,8 @@ export function becomeGuest(
 
 /**
  * Starts a process in a view as a child of ours; without `argv` a holder that keeps the view alive.
+ * The holder of a view inside ours has a stream at `stdio[4]`: see `GuestPlan.lifeline`.
+ * @param isInside this process is in a view already
  */
 export function spawnGuest(
   session: number,
@@ -237,13 +350,16 @@ export function spawnGuest(
     readonly env?: NodeJS.ProcessEnv;
     readonly cwd?: string;
   },
+  isInside = "nest" in enter,
 ): ChildProcess {
+  const isBound = argv === undefined && "nest" in enter;
   const image = guestProgram({
     session: SPAWNED_SESSION,
     enter,
     directory: options.cwd ?? process.cwd(),
     openFiles: parentOpenFiles(),
-    traps: [],
+    traps: isInside ? undefined : trapsOf(enter, {}),
+    ...(isBound ? { lifeline: SPAWNED_LIFELINE } : {}),
     command: argv === undefined ? undefined : commandFor(argv, options.env ?? process.env),
   });
   const three = Array.isArray(options.stdio)
@@ -253,7 +369,7 @@ export function spawnGuest(
   try {
     return spawn(`/proc/self/fd/${executable}`, [], {
       argv0: argv?.[0] ?? "v2 holder",
-      stdio: [...three, session] as StdioOptions,
+      stdio: [...three, session, ...(isBound ? ["pipe"] : [])] as StdioOptions,
       detached: argv === undefined,
     });
   } finally {

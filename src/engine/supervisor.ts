@@ -3,7 +3,7 @@
  * lives as long as a process of the view does. Started by `startSupervisor`; not a command of its
  * own.
  */
-import { writeSync } from "node:fs";
+import { rmSync, writeSync } from "node:fs";
 import { Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
@@ -14,11 +14,20 @@ import {
   sendMessage,
   sessionPair,
 } from "../sys/index.ts";
-import type { NotifyWorkerData, NotifyWorkerEvent } from "./notify-worker.ts";
+import { ConnectionCount } from "./control-door.ts";
+import { registerViewOperations } from "./control-operations.ts";
+import { ControlServer } from "./control-server.ts";
+import type { NotifyWorkerData, NotifyWorkerEvent, WorkerCommand } from "./notify-worker.ts";
 import { removeLeftovers } from "./leftovers.ts";
-import { forgetView, registerView, sessionSocketPath } from "./run-directory.ts";
+import { sessionSocketPath } from "./run-directory.ts";
+import { processesWithMark } from "./marked-processes.ts";
 import { SPAWNED_SESSION, SPAWNED_TRACE, type SupervisorConfig } from "./start.ts";
-import { killViewProcesses } from "./view-processes.ts";
+import { DebugLog } from "./debug-log.ts";
+import { mountingInsistsOnRoot } from "./setuid-programs.ts";
+import { SharedSettings } from "./shared-settings.ts";
+import { ViewBook } from "./view-book.ts";
+import { NO_SETTINGS } from "./view-settings.ts";
+import { processesInside, type ViewProcesses } from "./view-processes.ts";
 
 /** One line of JSON to the lifeline's other end. */
 export type SupervisorReport =
@@ -28,23 +37,46 @@ export type SupervisorReport =
 class Supervisor {
   readonly #config: SupervisorConfig;
   readonly #lifeline: Socket | undefined;
-  readonly #stop: number;
+  readonly #commands: number;
   readonly #worker: Worker;
-  #entered = false;
+  readonly #control: ControlServer;
+  readonly #book: ViewBook;
+  /** Those of the outermost view, and of all inside it. */
+  readonly #processes: ViewProcesses;
 
   constructor(config: SupervisorConfig) {
     this.#config = config;
-    const [stop, theirs] = sessionPair();
-    this.#stop = stop;
+    const connections = new ConnectionCount();
+    this.#control = new ControlServer(connections);
+    const settings = new SharedSettings(NO_SETTINGS);
+    if (config.traps.setuidRoot ?? mountingInsistsOnRoot()) {
+      settings.write({ ...settings.value, setuidRoot: true });
+    }
+    // Without a user namespace of its own the view shares ours with everybody.
+    this.#processes =
+      config.outside === undefined
+        ? processesInside(namespaceId("self", "user"))
+        : processesWithMark(config.outside.mark);
+    const debug = new DebugLog(settings);
+    this.#book = new ViewBook((command) => this.#tell(command), {
+      settings,
+      debug,
+      rung: config.rung,
+    });
+    registerViewOperations(this.#control, this.#book);
+    const [commands, theirs] = sessionPair();
+    this.#commands = commands;
     const data: NotifyWorkerData = {
       session: SPAWNED_SESSION,
       listening:
         config.name === undefined ? undefined : listenSessions(sessionSocketPath(config.name)),
-      stop: theirs,
-      trace:
-        config.trace === undefined
-          ? undefined
-          : { options: config.trace, descriptor: SPAWNED_TRACE },
+      commands: theirs,
+      outside: config.outside,
+      connections: connections.memory,
+      settings: settings.memory,
+      debug: debug.descriptor,
+      traps: config.traps,
+      traceTo: SPAWNED_TRACE,
     };
     this.#worker = new Worker(fileURLToPath(new URL("./notify-worker.js", import.meta.url)), {
       workerData: data,
@@ -85,22 +117,45 @@ class Supervisor {
       case "network":
         await this.#plugCables(event);
         break;
+      case "control":
+        this.#control.serve(event.descriptor, {
+          pid: event.pid,
+          view: this.#book.numberOf(event.ground),
+        });
+        break;
       case "entered":
-        if (!this.#entered) this.#register(event.pid);
+        this.#enter(event);
+        break;
+      case "nested":
+        this.#book.admit(event);
+        break;
+      case "born":
+        this.#book.born(event.ground);
+        break;
+      case "ended":
+        this.#book.ended(event.ground);
         break;
       case "empty":
         this.#end(0);
     }
   }
 
-  #register(pid: number): void {
-    this.#entered = true;
-    const { name } = this.#config;
-    if (name !== undefined) {
-      const userNamespace = String(namespaceId("self", "user"));
-      registerView({ name, pid, supervisorPid: process.pid, userNamespace });
-    }
+  #enter({ ground, pid }: Extract<NotifyWorkerEvent, { kind: "entered" }>): void {
+    if (this.#book.has(ground)) return;
+    const { name, outside } = this.#config;
+    this.#book.addOutermost({
+      ground,
+      pid,
+      name,
+      userNamespace: namespaceId("self", "user")!,
+      processes: this.#processes,
+      outside,
+    });
     this.#report({ kind: "ready", pid });
+  }
+
+  #tell(command: WorkerCommand): void {
+    sendMessage(this.#commands, new TextEncoder().encode(JSON.stringify(command)));
   }
 
   /**
@@ -110,7 +165,11 @@ class Supervisor {
     let answer = Uint8Array.of(1);
     try {
       const { plugCables } = await import("./cables.ts");
-      await plugCables(event.pid, this.#config.net);
+      const cables = await plugCables(
+        event.pid,
+        this.#book.netOf(event.session) ?? this.#config.net,
+      );
+      this.#book.keepCables(event.session, cables);
     } catch (error) {
       answer = new Uint8Array(0);
       const message = (error as Error).message;
@@ -123,20 +182,22 @@ class Supervisor {
 
   /** The maker was killed: what it would have removed is for us to remove. */
   #sweep(): void {
-    killViewProcesses(namespaceId("self", "user"));
+    this.#processes.kill();
     if (this.#config.leftovers !== undefined) removeLeftovers(this.#config.leftovers);
   }
 
   /** Ends every process of the view, then the supervisor. */
   #endView(): void {
-    killViewProcesses(namespaceId("self", "user"));
+    this.#processes.kill();
     this.#end(0);
   }
 
   #end(code: number, error?: Error): never {
     if (error !== undefined) process.stderr.write(`${error.stack ?? error.message}\n`);
-    if (this.#config.name !== undefined) forgetView(this.#config.name);
-    closeDescriptor(this.#stop);
+    this.#book.closeAll();
+    const { outside } = this.#config;
+    if (outside !== undefined) rmSync(outside.folder, { recursive: true, force: true });
+    closeDescriptor(this.#commands);
     process.exit(code);
   }
 }
