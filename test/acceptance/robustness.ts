@@ -60,9 +60,17 @@ export class Arena implements Disposable {
     };
   }
 
-  /** Runs a program to its end. */
-  run(argv: readonly string[], timeoutMs = 60_000): Promise<Outcome> {
-    return runProgram(argv, { env: this.env, timeoutMs });
+  /** Runs a program to its end; everything here is killed when that is not within the time. */
+  async run(argv: readonly string[], timeoutMs = 60_000): Promise<Outcome> {
+    let isLate = false;
+    const limit = setTimeout(() => {
+      isLate = true;
+      this.#killAll();
+    }, timeoutMs);
+    const outcome = await runProgram(argv, { env: this.env, timeoutMs: timeoutMs + 5000 });
+    clearTimeout(limit);
+    assert.ok(!isLate, `it hangs: ${argv.join(" ")}`);
+    return outcome;
   }
 
   /** Runs a command in a view to its end. */
