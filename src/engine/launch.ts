@@ -99,9 +99,10 @@ export function supervisorProgram(plan: SupervisorPlan): Uint8Array {
     const isParent = program.call(SYS.tgkill, [fork.result, fork.result, 0]);
     const child = program.detached(SYS.getpid, []);
     isParent.onFailure = child;
-    launcher.send(MESSAGE.running, fork);
     launcher.step("end", SYS.exit_group, [0]);
     launcher.continueAt(child);
+    // Said by the supervisor itself: were its parent to say it, nobody would if that were killed.
+    launcher.send(MESSAGE.running, child);
   } else {
     const self = launcher.step("pid", SYS.getpid, []);
     launcher.send(MESSAGE.running, self);

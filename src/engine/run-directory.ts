@@ -106,6 +106,9 @@ export interface RegisteredView {
   readonly paths?: PathTraps;
 }
 
+/** A supervisor's socket listens that soon after it was made, in milliseconds. */
+const LISTENS_WITHIN_MS = 1000;
+
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/;
 
 /** Throws a usage error unless the text can name a view (and be its host name). */
@@ -172,11 +175,20 @@ export function listViews(): RegisteredView[] {
   return namesIn("views").flatMap((name) => {
     const view = findView(name);
     if (view !== undefined) return [view];
-    // Left by a supervisor that was killed; a view that only begins is not registered yet.
-    const wasRegistered = existsSync(join(viewDirectory(name), "view.json"));
-    if (wasRegistered && !isListening(sessionSocketPath(name))) forgetView(name);
+    if (isLeft(name)) forgetView(name);
     return [];
   });
+}
+
+/**
+ * Was it left by a supervisor that was killed? A view that only begins is not registered yet, and
+ * its socket begins to listen just after it was made.
+ */
+function isLeft(name: string): boolean {
+  const socket = lstatSync(sessionSocketPath(name), { throwIfNoEntry: false });
+  const isRegistered = existsSync(join(viewDirectory(name), "view.json"));
+  const isOld = socket !== undefined && Date.now() - socket.mtimeMs > LISTENS_WITHIN_MS;
+  return (isRegistered || isOld) && !isListening(sessionSocketPath(name));
 }
 
 /** A running view by name. */
