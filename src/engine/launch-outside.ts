@@ -9,16 +9,19 @@ import { join } from "node:path";
 import {
   AUDIT_ARCH_X86_64,
   type ArgumentTest,
+  compileFilter,
   type FilterRule,
+  levelZeroRules,
   type MountSpec,
   SYS_X86_64 as SYS,
   type Trap,
   trapRules,
 } from "../viewos/index.ts";
-import type { Launcher } from "./launch-steps.ts";
+import { type Launcher, MESSAGE } from "./launch-steps.ts";
 import { hardLimitOfLocks, newMark, RLIMIT_LOCKS } from "./marked-processes.ts";
 
 const PR_SET_NO_NEW_PRIVS = 38;
+const SECCOMP_SET_MODE_FILTER = 1;
 /** "Yama" in ASCII. */
 const PR_SET_PTRACER = 0x59616d61;
 
@@ -27,6 +30,8 @@ export const OUTSIDE_TRAPS: readonly string[] = ["path", "exec", "uname", "oldun
 
 /** How the guests of a view without namespaces are known and let pass. */
 export interface OutsideIdentity {
+  /** Its guests are traced (rung D), not watched through a listener. */
+  readonly traced: boolean;
   /** See marked-processes.ts. */
   readonly mark: number;
   /** Value of argument 5 that makes a call pass the filter, in hexadecimal. */
@@ -49,13 +54,13 @@ export interface OutsideView extends OutsideIdentity {
 }
 
 /** A new view's identity, and a directory for its trees. */
-export function newOutsideConfig(): OutsideConfig {
+export function newOutsideConfig(traced: boolean): OutsideConfig {
   const mark = newMark();
   const folder = join(tmpdir(), `v2-view-${mark}`);
   mkdirSync(folder, { mode: 0o700 });
   // The host's root may let guests become others; they reach the trees, but cannot list them.
   if (process.geteuid!() === 0) chmodSync(folder, 0o711);
-  return { mark, pass: randomBytes(8).toString("hex"), folder };
+  return { traced, mark, pass: randomBytes(8).toString("hex"), folder };
 }
 
 /** Steps before the filter. */
@@ -65,6 +70,21 @@ export function enterOutside(launcher: Launcher, view: OutsideView): void {
   launcher.attempt(SYS.prctl, [PR_SET_PTRACER, view.supervisorPid, 0, 0, 0]);
   const limits = launcher.program.words([view.mark, hardLimitOfLocks()]);
   launcher.step("the mark of the view", SYS.setrlimit, [RLIMIT_LOCKS, limits]);
+}
+
+/** Steps that hand the process to its tracer, with a filter where the kernel has filters. */
+export function beTraced(launcher: Launcher, traps: readonly Trap[]): void {
+  const { program } = launcher;
+  const trace = { kind: "trace" } as const;
+  const rules = [...trapRules(traps, trace), ...levelZeroRules()].map((rule) =>
+    rule.action.kind === "notify" ? { ...rule, action: trace } : rule,
+  );
+  const filter = compileFilter(rules);
+  const descriptor = program.words([filter.length / 8, program.bytes(filter)]);
+  launcher.send(MESSAGE.traced, launcher.step("pid", SYS.getpid, []));
+  const install = launcher.attempt(SYS.seccomp, [SECCOMP_SET_MODE_FILTER, 0, descriptor]);
+  launcher.send(MESSAGE.filtered, install);
+  launcher.awaitAnswer("the tracer");
 }
 
 /** Calls of guests that the supervisor makes in their place pass: they carry a word of its own. */

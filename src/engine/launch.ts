@@ -17,7 +17,7 @@ import {
   type Trap,
   trapRules,
 } from "../viewos/index.ts";
-import { enterOutside, type OutsideView, passRules } from "./launch-outside.ts";
+import { beTraced, enterOutside, type OutsideView, passRules } from "./launch-outside.ts";
 import { Launcher, LISTENER_MESSAGE_FLAGS, MESSAGE } from "./launch-steps.ts";
 
 const PR_CAP_AMBIENT = 47;
@@ -185,7 +185,8 @@ export function guestProgram(plan: GuestPlan): Uint8Array {
   else makeView(launcher, plan.enter.create);
   launcher.attempt(SYS.chdir, [launcher.program.string(plan.directory)]);
   restoreAfterNode(launcher, plan);
-  installFilter(launcher, plan);
+  if ("outside" in plan.enter && plan.enter.outside.traced) beTraced(launcher, plan.traps);
+  else installFilter(launcher, plan);
   // Without namespaces it is the supervisor who mounts and names, once it sees the calls.
   if ("outside" in plan.enter) furnish(launcher, plan.enter.outside);
   if (plan.command === undefined) hold(launcher, plan.session);

@@ -3,9 +3,8 @@
  * namespaces, takes sessions from launchers, and answers trapped calls. It never touches Node's
  * event loop.
  */
-import { fstatSync, writeSync } from "node:fs";
+import { fstatSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
-import { ERRNO, errnoText, EXIT } from "../base/index.ts";
 import {
   acceptSession,
   CLONE,
@@ -14,20 +13,16 @@ import {
   POLLIN,
   PollSet,
   receiveMessage,
-  sendMessage,
   type SessionMessage,
   setns,
   Standpoint,
 } from "../sys/index.ts";
+import { explainFailure } from "./launch-failures.ts";
 import { MESSAGE, MESSAGE_HEADER_OCTETS } from "./launch-steps.ts";
 import type { OutsideConfig } from "./launch-outside.ts";
 import { NotifiedGuests } from "./notified-guests.ts";
 import { type TraceOptions, Tracer } from "./tracer.ts";
 import { type Answer, reply, TrappedCalls } from "./trapped-calls.ts";
-
-/** ENOSPC of unshare(2) has nothing to do with disks. */
-const LIMIT_HINT =
-  "\n    a limit of namespaces is reached; 'v2 doctor' tells which, and how to lift it";
 
 export interface NotifyWorkerData {
   /** The first launcher's session. */
@@ -143,7 +138,7 @@ class NotifyLoop {
         break;
       case MESSAGE.failed:
       case MESSAGE.notExecuted:
-        this.#explain(session, message, value);
+        explainFailure(session, message, value);
         break;
       default:
         for (const descriptor of message.descriptors) closeDescriptor(descriptor);
@@ -167,29 +162,6 @@ class NotifyLoop {
     closeDescriptor(names);
     this.#listeners.set(listener, new NotifyListener(listener));
     this.#post({ kind: "entered", pid });
-  }
-
-  /** A launcher failed: say why on its standard error and tell it its exit code. */
-  #explain(session: number, message: SessionMessage, errno: number): void {
-    const label = new TextDecoder().decode(message.octets.subarray(MESSAGE_HEADER_OCTETS));
-    const [standardError] = message.descriptors;
-    if (standardError !== undefined) {
-      try {
-        // Without an errno the reason has been told before (the network).
-        const hint = errno === ERRNO.ENOSPC && label.endsWith("namespaces") ? LIMIT_HINT : "";
-        if (errno !== 0)
-          writeSync(standardError, `v2 view: ${label}: ${errnoText(errno)}${hint}\n`);
-      } catch {
-        // Nobody reads the launcher's standard error: the exit code still tells.
-      }
-      closeDescriptor(standardError);
-    }
-    // 127 is about the command alone: a mount on a directory that is missing is a 126.
-    const isMissing = message.octets[0] === MESSAGE.notExecuted && errno === ERRNO.ENOENT;
-    const code = isMissing ? EXIT.commandNotFound : EXIT.cannotExecute;
-    const answer = new Uint8Array(4);
-    new DataView(answer.buffer).setInt32(0, code, true);
-    sendMessage(session, answer);
   }
 }
 

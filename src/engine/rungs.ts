@@ -2,9 +2,8 @@
  * The ladder: four ways to give a process a view, from what the kernel does best to what it hardly
  * helps with. The highest rung that a machine allows is taken; each is probed by doing it.
  */
-import { accessSync, constants } from "node:fs";
 import { spawn, spawnSync } from "node:child_process";
-import { closeSync } from "node:fs";
+import { accessSync, closeSync, constants } from "node:fs";
 import { errnoText, EXIT, V2Error } from "../base/index.ts";
 import {
   executableInMemory,
@@ -78,7 +77,7 @@ const PROBE_MS_MAX = 5000;
 const EXIT_CODES = 256;
 
 /** Installs a filter with a listener, as a view does, in a child that ends at once. */
-function probeFilter(): Finding {
+export function probeFilter(): Finding {
   const fields = {
     capability: "a filter with a listener",
     neededFor: "every view",

@@ -75,7 +75,8 @@ function wordsOf(request: TrappedCall, index: number, paths: GuestPaths): bigint
   const size = request.arch === AUDIT_ARCH_X86_64 ? 8 : 4;
   const words: bigint[] = [];
   const start = request.argument(index);
-  while (start !== 0n && words.length < WORDS_MAX) {
+  if (start === 0n) return words;
+  while (words.length < WORDS_MAX) {
     const at = start + BigInt(words.length * size);
     const octets = paths.memory.octets(request.pid, at, size);
     if (octets === undefined) return words;
@@ -84,5 +85,5 @@ function wordsOf(request: TrappedCall, index: number, paths: GuestPaths): bigint
     if (word === 0n) return words;
     words.push(word);
   }
-  return start === 0n ? words : undefined;
+  return undefined;
 }

@@ -11,6 +11,7 @@ import {
   closeDescriptor,
   execInPlace,
   executableInMemory,
+  probeSeccompNotify,
   receiveMessage,
   sendMessage,
   sessionPair,
@@ -36,7 +37,7 @@ import {
 import { MESSAGE, MESSAGE_HEADER_OCTETS } from "./launch-steps.ts";
 import type { Leftovers } from "./leftovers.ts";
 import type { RegisteredView } from "./run-directory.ts";
-import { type Rung, RUNGS, rungWithNamespaces } from "./rungs.ts";
+import { probeFilter, type Rung, RUNGS, rungWithNamespaces } from "./rungs.ts";
 import type { TraceOptions } from "./tracer.ts";
 import type { ViewNet } from "./view-net.ts";
 
@@ -93,15 +94,15 @@ export interface SupervisorOptions {
  */
 export function startSupervisor(options: SupervisorOptions): StartedSupervisor {
   const { rung } = options;
-  if (rung === "C") return startOutside(options);
-  if (rung === "D") throw notOn(rung, "a supervisor of its own kind");
+  if (rung === "C" || rung === "D") return startOutside(options, rung);
+  if (rung === undefined && !probeSeccompNotify().works) return startOutside(options, "D");
   try {
     return startWithNamespaces(options, rung ?? rungWithNamespaces());
   } catch (error) {
     const isRefusal = error instanceof V2Error && error.code === "VIEW_REFUSED";
     const needsThem = options.root || options.config.net.length > 0;
     if (rung !== undefined || needsThem || !isRefusal) throw error;
-    return startOutside(options);
+    return startOutside(options, probeFilter().works ? "C" : "D");
   }
 }
 
@@ -112,12 +113,13 @@ function notOn(rung: Rung, what: string): V2Error {
   });
 }
 
-function startOutside(options: SupervisorOptions): StartedSupervisor {
-  if (options.root) throw notOn("C", "user 0 (--root)");
-  if (options.config.net.length > 0) throw notOn("C", "network of its own (--net)");
-  const outside = newOutsideConfig();
+function startOutside(options: SupervisorOptions, rung: "C" | "D"): StartedSupervisor {
+  if (options.root) throw notOn(rung, "user 0 (--root)");
+  if (options.config.net.length > 0) throw notOn(rung, "network of its own (--net)");
+  if (rung === "D" && options.config.trace !== undefined) throw notOn(rung, "trace (--trace)");
+  const outside = newOutsideConfig(rung === "D");
   try {
-    const started = spawnSupervisor(options, undefined, { rung: "C", outside });
+    const started = spawnSupervisor(options, undefined, { rung, outside });
     return { ...started, outside };
   } catch (error) {
     rmSync(outside.folder, { recursive: true, force: true });
@@ -264,13 +266,15 @@ export function newView(options: {
   const { outside, ...create } = options;
   if (outside === undefined) return { create };
   const { supervisorPid, hostName, mounts } = create;
-  return { outside: { supervisorPid, hostName, mounts, mark: outside.mark, pass: outside.pass } };
+  const { traced, mark, pass } = outside;
+  return { outside: { supervisorPid, hostName, mounts, traced, mark, pass } };
 }
 
 /** A running view. */
 export function existingView(view: RegisteredView): Destination {
   const { pid, supervisorPid, outside } = view;
   if (outside === undefined) return { view: { pid } };
+  if (outside.traced) throw notOn("D", "way in for others once it runs");
   return newView({ supervisorPid, hostName: undefined, mounts: [], network: false, outside });
 }
 
