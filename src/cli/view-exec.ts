@@ -2,13 +2,15 @@
 import { V2Error, EXIT } from "../base/index.ts";
 import {
   becomeGuest,
+  connectToView,
   existingView,
   findView,
   listViews,
-  sessionSocketPath,
+  sessionOfOwnView,
 } from "../engine/index.ts";
-import { connectSession, inheritedDescriptors } from "../sys/index.ts";
+import { inheritedDescriptors } from "../sys/index.ts";
 import type { Invocation } from "./command.ts";
+import { isPromptingShell, showInPrompt } from "./view-prompt.ts";
 
 /** Never returns on success: this process becomes the command. */
 export async function run(invocation: Invocation): Promise<number> {
@@ -30,7 +32,9 @@ export async function run(invocation: Invocation): Promise<number> {
       exitCode: EXIT.notFound,
     });
   }
-  const session = connectSession(sessionSocketPath(name));
+  const inside = sessionOfOwnView();
+  const session = inside ?? connectToView(name);
   const command = argv.length > 0 ? argv : [process.env["SHELL"] ?? "/bin/sh"];
-  becomeGuest(session, existingView(view), command, inherited);
+  if (isPromptingShell(command)) showInPrompt(name, command[0]);
+  becomeGuest(session, existingView(view), command, inherited, {}, inside !== undefined);
 }

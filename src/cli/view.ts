@@ -7,13 +7,18 @@ import {
   newView,
   parseRung,
   parseViewNet,
+  type PathTraps,
+  sessionOfOwnView,
   startSupervisor,
   TRACED_BY_DEFAULT,
   type TraceOptions,
+  viewInside,
+  type ViewTraps,
 } from "../engine/index.ts";
 import { inheritedDescriptors } from "../sys/index.ts";
 import { CLASS_GROUPS, isTrapName, parseMountSpec, SYSCALL_CLASSES } from "../viewos/index.ts";
 import type { Invocation } from "./command.ts";
+import { isPromptingShell, showInPrompt } from "./view-prompt.ts";
 
 const STANDARD_ERROR = 2;
 
@@ -51,12 +56,52 @@ function parseTrace(options: Invocation["options"]): Trace | undefined {
   return { options: { calls: asked, json }, file };
 }
 
+/** The options --trap and --deny: the second asks for all calls that name files. */
+function parsePathTraps(options: Invocation["options"]): PathTraps | undefined {
+  const words = options["trap"] as string | undefined;
+  const deny = list(options["deny"]);
+  if (words === undefined && deny.length === 0) return undefined;
+  const calls = words === undefined || deny.length > 0 ? ["path"] : words.split(",");
+  const wrong = calls.find((word) => word !== "writing" && !isTrapName(word));
+  if (wrong !== undefined) {
+    throw new V2Error("TRAP_CLASS", `--trap: '${wrong}' is no class and no system call`, {
+      remedy: "the classes that name files are path, path-read, path-write, and writing",
+      exitCode: EXIT.usage,
+    });
+  }
+  const relative = deny.find((path) => !path.startsWith("/"));
+  if (relative !== undefined) {
+    throw new V2Error("USAGE", `--deny: '${relative}' is no absolute path`, {
+      remedy: "give the path as the view has it, from / on",
+      exitCode: EXIT.usage,
+    });
+  }
+  return { calls, deny };
+}
+
 function openTraceFile(file: string): number {
   try {
     return openSync(file, "w");
   } catch (cause) {
     throw new V2Error("TRACE_FILE", `--trace-to ${file}: ${(cause as Error).message}`, { cause });
   }
+}
+
+/** The shell whose prompt shows the view: the command, or what a start-up script ends in. */
+function promptingShell(
+  options: Invocation["options"],
+  argv: readonly string[],
+): string | undefined {
+  const named = options["prompt-for"] as string | undefined;
+  return named ?? (isPromptingShell(argv) ? argv[0] : undefined);
+}
+
+/** Only the filter of the outermost view can send calls to a supervisor. */
+function noTrapsInside(option: string): V2Error {
+  return new V2Error("TRAPS_INSIDE", `a view inside a view cannot begin with --${option}`, {
+    remedy: `give it to the outermost view: v2 view --${option} -- CMD concerns all views in it`,
+    exitCode: EXIT.unavailable,
+  });
 }
 
 /** Never returns on success: this process becomes the command. */
@@ -67,20 +112,41 @@ export async function run(invocation: Invocation): Promise<number> {
   const net = list(options["net"]).map(parseViewNet);
   const mounts = list(options["mount"]).map(parseMountSpec);
   const trace = parseTrace(options);
+  const paths = parsePathTraps(options);
+  const traps: ViewTraps = {
+    ...(trace === undefined ? {} : { trace: trace.options }),
+    ...(paths === undefined ? {} : { paths }),
+    ...(options["setuid-root"] === true ? { setuidRoot: true } : {}),
+  };
   const rung = parseRung((options["engine"] as string | undefined) ?? "auto");
   const words = [...invocation.words, ...invocation.rest];
   const argv = words.length > 0 ? words : [process.env["SHELL"] ?? "/bin/sh"];
+  const session = sessionOfOwnView();
+  if (session !== undefined) {
+    if (trace !== undefined) throw noTrapsInside("trace");
+    if (paths !== undefined) throw noTrapsInside("trap");
+    if (name !== undefined && options["no-prompt"] !== true) {
+      showInPrompt(name, promptingShell(options, argv));
+    }
+    const facts = { ...(name === undefined ? {} : { name }), net };
+    const root = options["root"] === true;
+    const destination = viewInside({ facts, root, hostName: name, mounts });
+    becomeGuest(session, destination, argv, inherited);
+  }
   if (name !== undefined) claimViewName(name);
   const file = trace?.file === undefined ? undefined : openTraceFile(trace.file);
-  const { pid, session, outside } = startSupervisor({
+  const supervisor = startSupervisor({
     root: options["root"] === true,
     orphan: true,
-    config: { name, net, ...(trace === undefined ? {} : { trace: trace.options }) },
+    config: { name, net, traps },
     ...(trace === undefined ? {} : { traceTo: file ?? STANDARD_ERROR }),
     ...(rung === undefined ? {} : { rung }),
   });
   if (file !== undefined) closeSync(file);
+  const shownAs = name ?? `view[${supervisor.pid}]`;
+  if (options["no-prompt"] !== true) showInPrompt(shownAs, promptingShell(options, argv));
   const network = net.length > 0;
+  const { pid, session: first, outside } = supervisor;
   const view = newView({ supervisorPid: pid, hostName: name, mounts, network, outside });
-  becomeGuest(session, view, argv, inherited, trace?.options);
+  becomeGuest(first, view, argv, inherited, traps);
 }

@@ -1,3 +1,7 @@
+export { type ControlClient, controlOfOwnView, openControl } from "./control-client.ts";
+export type { DebugState } from "./debug-operation.ts";
+export type { ControlCaller, ControlHandler, ControlServer } from "./control-server.ts";
+export type { PathTraps } from "./path-traps.ts";
 export {
   claimViewName,
   findView,
@@ -9,6 +13,7 @@ export {
   sessionSocketPath,
   tidyRunDirectory,
 } from "./run-directory.ts";
+export type { ViewTraps } from "./view-traps.ts";
 export { TRACED_BY_DEFAULT, type TraceOptions } from "./tracer.ts";
 export {
   FILTERING_RUNGS,
@@ -23,7 +28,9 @@ export {
   type Destination,
   existingView,
   newView,
+  sessionOfOwnView,
   startSupervisor,
+  viewInside,
 } from "./start.ts";
 export {
   type RunOptions,
@@ -33,3 +40,5 @@ export {
   type ViewOptions,
 } from "./view.ts";
 export { parseViewNet, type ViewNet } from "./view-net.ts";
+export type { ViewNames } from "./view-state.ts";
+export { connectToView } from "./view-session.ts";

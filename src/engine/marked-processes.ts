@@ -5,6 +5,7 @@
  */
 import { randomInt } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
+import { killAll, type ViewProcesses } from "./view-processes.ts";
 
 /** RLIMIT_LOCKS of sys/resource.h. */
 export const RLIMIT_LOCKS = 10;
@@ -46,19 +47,16 @@ export function markedProcesses(mark: number): number[] {
     .filter((pid) => hasMark(pid, mark));
 }
 
-/** Kills every process with a mark, again until none is left (one may fork while we look). */
-export function killMarkedProcesses(mark: number): void {
-  const ROUNDS_MAX = 100;
-  for (let round = 0; round < ROUNDS_MAX; round++) {
-    const killed = markedProcesses(mark).filter((pid) => {
-      try {
-        // A zombie keeps its limits, and a signal to it is no error.
-        process.kill(pid, "SIGKILL");
-        return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
-      } catch {
-        return false;
-      }
-    });
-    if (killed.length === 0) return;
+/** The living processes with a mark: a zombie keeps its limits. */
+export function processesWithMark(mark: number): ViewProcesses {
+  const list = (): number[] => markedProcesses(mark).filter(isAlive);
+  return { list, kill: () => killAll(list) };
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
+  } catch {
+    return false;
   }
 }

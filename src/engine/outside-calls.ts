@@ -31,12 +31,12 @@ import {
   type Walked,
   writesFiles,
 } from "../viewos/index.ts";
+import type { Answer } from "./answer.ts";
 import { GuestPaths, isObjectLink, type TrappedCall } from "./guest-paths.ts";
 import type { OutsideConfig } from "./launch-outside.ts";
 import { markedProcesses } from "./marked-processes.ts";
 import type { PlacedArgument } from "./placed-arguments.ts";
 import { scriptArguments } from "./script-arguments.ts";
-import type { Answer } from "./trapped-calls.ts";
 import { isUsed, VirtualMounts } from "./virtual-mounts.ts";
 
 /** The caller's own thread is to make the call with other arguments. */

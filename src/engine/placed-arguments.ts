@@ -1,4 +1,6 @@
-/** Octets and arrays of addresses for arguments of a guest's call, in one piece of memory. */
+/**
+ * Octets and arrays of addresses for arguments of a guest's call, laid out in one piece of memory.
+ */
 
 /** An argument that is to point to other octets than the caller's, or to an array of addresses. */
 export interface PlacedArgument {

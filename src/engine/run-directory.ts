@@ -8,6 +8,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmdirSync,
   rmSync,
   writeFileSync,
@@ -96,6 +97,8 @@ export interface RegisteredView {
   readonly supervisorPid: number;
   /** Identity of the view's user namespace: tells a live view from a reused process number. */
   readonly userNamespace: string;
+  /** The named view that it was made in. */
+  readonly parent?: string;
   /** The view has no namespaces: how its guests are known and let pass (rung C). */
   readonly outside?: OutsideIdentity;
 }
@@ -145,6 +148,16 @@ export function registerView(view: RegisteredView): void {
   writeFileSync(join(viewDirectory(view.name), "view.json"), JSON.stringify(view), { mode: 0o600 });
 }
 
+/**
+ * Gives the directory of a view another name; what is written in it is for the caller to mend.
+ * Throws a V2Error when a running view has that name.
+ */
+export function renameView(from: string, to: string): void {
+  const directory = claimViewName(to);
+  rmSync(directory, { recursive: true, force: true });
+  renameSync(viewDirectory(from), directory);
+}
+
 /** Forgets a view; nothing happens when it is not there. */
 export function forgetView(name: string): void {
   rmSync(viewDirectory(name), { recursive: true, force: true });
@@ -169,7 +182,10 @@ export function findView(name: string): RegisteredView | undefined {
   try {
     const text = readFileSync(join(viewDirectory(name), "view.json"), "utf8");
     const view = JSON.parse(text) as RegisteredView;
-    return String(namespaceId(view.pid, "user")) === view.userNamespace ? view : undefined;
+    // A dead process that nobody has waited for keeps its user namespace only.
+    const isAlive = namespaceId(view.pid, "mnt") !== undefined;
+    const isSame = String(namespaceId(view.pid, "user")) === view.userNamespace;
+    return isAlive && isSame ? view : undefined;
   } catch {
     return undefined;
   }

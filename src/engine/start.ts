@@ -11,6 +11,7 @@ import {
   closeDescriptor,
   execInPlace,
   executableInMemory,
+  callForDescriptor,
   probeSeccompNotify,
   receiveMessage,
   sendMessage,
@@ -19,13 +20,14 @@ import {
   viewRefusal,
   waitForChild,
 } from "../sys/index.ts";
-import type { MountSpec, Trap } from "../viewos/index.ts";
+import { type MountSpec, type Trap, VUSESSION } from "../viewos/index.ts";
 import {
   type Command,
   type GuestPlan,
   guestProgram,
   type IdentityMaps,
   identityMaps,
+  type NestedViewFacts,
   supervisorProgram,
 } from "./launch.ts";
 import {
@@ -38,8 +40,9 @@ import { MESSAGE, MESSAGE_HEADER_OCTETS } from "./launch-steps.ts";
 import type { Leftovers } from "./leftovers.ts";
 import type { RegisteredView } from "./run-directory.ts";
 import { probeFilter, type Rung, RUNGS, rungWithNamespaces } from "./rungs.ts";
-import type { TraceOptions } from "./tracer.ts";
+import { roomForProcesses, SUPERVISOR_THREADS, tooFewProcesses } from "./process-limit.ts";
 import type { ViewNet } from "./view-net.ts";
+import { filterTraps, type ViewTraps } from "./view-traps.ts";
 
 /** What a supervisor is told at its start, as JSON in its last argument. */
 export interface SupervisorConfig {
@@ -50,8 +53,7 @@ export interface SupervisorConfig {
   readonly lifeline: number | undefined;
   /** Removed when the maker dies without closing the view. */
   readonly leftovers?: Leftovers;
-  /** What of the guests' calls is written to the trace descriptor. */
-  readonly trace?: TraceOptions;
+  readonly traps: ViewTraps;
   /** How the view is made; see rungs.ts. */
   readonly rung?: Rung;
   /** Set when the view has no namespaces. */
@@ -94,6 +96,8 @@ export interface SupervisorOptions {
  */
 export function startSupervisor(options: SupervisorOptions): StartedSupervisor {
   const { rung } = options;
+  const room = roomForProcesses();
+  if (room < SUPERVISOR_THREADS) throw tooFewProcesses(`you may start ${room} more processes only`);
   if (rung === "C" || rung === "D") return startOutside(options, rung);
   if (rung === undefined && !probeSeccompNotify().works) return startOutside(options, "D");
   try {
@@ -116,7 +120,11 @@ function notOn(rung: Rung, what: string): V2Error {
 function startOutside(options: SupervisorOptions, rung: "C" | "D"): StartedSupervisor {
   if (options.root) throw notOn(rung, "user 0 (--root)");
   if (options.config.net.length > 0) throw notOn(rung, "network of its own (--net)");
-  if (rung === "D" && options.config.trace !== undefined) throw notOn(rung, "trace (--trace)");
+  const { trace, paths } = options.config.traps;
+  if (rung === "D" && trace !== undefined) throw notOn(rung, "trace (--trace)");
+  if (rung === "D" && paths !== undefined) throw notOn(rung, "calls of the supervisor (--trap)");
+  // What is denied by name may be reached by the other name of a bound directory.
+  if ((paths?.deny ?? []).length > 0) throw notOn(rung, "paths that are denied (--deny)");
   const outside = newOutsideConfig(rung === "D");
   try {
     const started = spawnSupervisor(options, undefined, { rung, outside });
@@ -172,7 +180,10 @@ function spawnSupervisor(
     closeSync(executable);
     closeDescriptor(theirs);
   }
-  if (child.pid === undefined) throw new V2Error("SPAWN", "the supervisor cannot be started");
+  if (child.pid === undefined) {
+    child.once("error", () => {}); // it comes later, and says no more than that
+    throw tooFewProcesses("the supervisor cannot be started");
+  }
   try {
     const pid = awaitSupervisor(session, child.pid, maps);
     if (options.orphan) {
@@ -195,7 +206,7 @@ function awaitSupervisor(
 ): number {
   for (;;) {
     const message = receiveMessage(session);
-    if (message === undefined) throw new V2Error("SUPERVISOR", "the supervisor ended at its start");
+    if (message === undefined) throw tooFewProcesses("the supervisor ended at its start");
     const view = new DataView(message.octets.buffer, message.octets.byteOffset);
     const kind = message.octets[0];
     for (const descriptor of message.descriptors) closeDescriptor(descriptor);
@@ -210,6 +221,7 @@ function awaitSupervisor(
 
 function refused(octets: Uint8Array, errno: number): V2Error {
   const label = new TextDecoder().decode(octets.subarray(MESSAGE_HEADER_OCTETS));
+  if (label === "a process") return tooFewProcesses("the supervisor cannot be started");
   const userNamespace = label === "a user namespace" || label.endsWith("map");
   return new V2Error("VIEW_REFUSED", `the host refuses ${label}: ${errnoText(errno)}`, {
     remedy: userNamespace
@@ -254,6 +266,26 @@ function parentOpenFiles(): readonly [bigint, bigint] | undefined {
 /** Which view the guest goes to. */
 export type Destination = GuestPlan["enter"];
 
+/**
+ * A session with the supervisor of the view that this process is in; undefined outside of views.
+ */
+export function sessionOfOwnView(): number | undefined {
+  const session = callForDescriptor(VUSESSION);
+  return session < 0 ? undefined : session;
+}
+
+/** A destination that is made now, inside the view that this process is in. */
+export function viewInside(options: {
+  readonly facts: NestedViewFacts;
+  readonly root: boolean;
+  readonly hostName: string | undefined;
+  readonly mounts: readonly MountSpec[];
+}): Destination {
+  const { facts, root, hostName, mounts } = options;
+  const network = (facts.net ?? []).length > 0;
+  return { nest: { facts, maps: identityMaps(root), hostName, mounts, network } };
+}
+
 /** A destination that is made now, under a supervisor. */
 export function newView(options: {
   readonly supervisorPid: number;
@@ -279,30 +311,32 @@ export function existingView(view: RegisteredView): Destination {
 }
 
 /** What is trapped besides level 0. */
-function trapsOf(enter: Destination, traced: readonly string[] | undefined): Trap[] {
+function trapsOf(enter: Destination, traps: ViewTraps): readonly Trap[] {
   const own = "outside" in enter ? [{ calls: OUTSIDE_TRAPS }] : [];
-  return traced === undefined ? own : [...own, { calls: traced }];
+  return [...own, ...filterTraps(traps)];
 }
 
 /**
  * Replaces this process by a command in a view.
  * @param session leads to the view's supervisor
  * @param inherited descriptors above standard error that the command gets too
- * @param trace as the supervisor was told
+ * @param traps as the supervisor was told
+ * @param isInside this process is in a view already: its calls are trapped as they are
  */
 export function becomeGuest(
   session: number,
   enter: Destination,
   argv: readonly string[],
   inherited: readonly number[],
-  trace?: TraceOptions,
+  traps: ViewTraps = {},
+  isInside = "nest" in enter,
 ): never {
   const image = guestProgram({
     session,
     enter,
     directory: process.cwd(),
     openFiles: parentOpenFiles(),
-    traps: trapsOf(enter, trace?.calls),
+    traps: isInside ? undefined : trapsOf(enter, traps),
     command: commandFor(argv, process.env),
   });
   // Node marks what it has inherited close-on-exec.
@@ -312,6 +346,8 @@ export function becomeGuest(
 
 /**
  * Starts a process in a view as a child of ours; without `argv` a holder that keeps the view alive.
+ * The holder of a view inside ours has a stream at `stdio[4]`: see `GuestPlan.lifeline`.
+ * @param isInside this process is in a view already
  */
 export function spawnGuest(
   session: number,
@@ -322,13 +358,16 @@ export function spawnGuest(
     readonly env?: NodeJS.ProcessEnv;
     readonly cwd?: string;
   },
+  isInside = "nest" in enter,
 ): ChildProcess {
+  const isBound = argv === undefined && "nest" in enter;
   const image = guestProgram({
     session: SPAWNED_SESSION,
     enter,
     directory: options.cwd ?? process.cwd(),
     openFiles: parentOpenFiles(),
-    traps: trapsOf(enter, undefined),
+    traps: isInside ? undefined : trapsOf(enter, {}),
+    ...(isBound ? { lifeline: SPAWNED_LIFELINE } : {}),
     command: argv === undefined ? undefined : commandFor(argv, options.env ?? process.env),
   });
   const three = Array.isArray(options.stdio)
@@ -338,7 +377,7 @@ export function spawnGuest(
   try {
     return spawn(`/proc/self/fd/${executable}`, [], {
       argv0: argv?.[0] ?? "v2 holder",
-      stdio: [...three, session] as StdioOptions,
+      stdio: [...three, session, ...(isBound ? ["pipe"] : [])] as StdioOptions,
       detached: argv === undefined,
     });
   } finally {

@@ -14,12 +14,20 @@ import {
   sendMessage,
   sessionPair,
 } from "../sys/index.ts";
-import type { NotifyWorkerData, NotifyWorkerEvent } from "./notify-worker.ts";
+import { ConnectionCount } from "./control-door.ts";
+import { registerViewOperations } from "./control-operations.ts";
+import { ControlServer } from "./control-server.ts";
+import type { NotifyWorkerData, NotifyWorkerEvent, WorkerCommand } from "./notify-worker.ts";
 import { removeLeftovers } from "./leftovers.ts";
-import { killMarkedProcesses } from "./marked-processes.ts";
-import { forgetView, registerView, sessionSocketPath } from "./run-directory.ts";
+import { sessionSocketPath } from "./run-directory.ts";
+import { processesWithMark } from "./marked-processes.ts";
 import { SPAWNED_SESSION, SPAWNED_TRACE, type SupervisorConfig } from "./start.ts";
-import { killViewProcesses } from "./view-processes.ts";
+import { DebugLog } from "./debug-log.ts";
+import { mountingInsistsOnRoot } from "./setuid-programs.ts";
+import { SharedSettings } from "./shared-settings.ts";
+import { ViewBook } from "./view-book.ts";
+import { NO_SETTINGS } from "./view-settings.ts";
+import { processesInside, type ViewProcesses } from "./view-processes.ts";
 
 /** One line of JSON to the lifeline's other end. */
 export type SupervisorReport =
@@ -29,24 +37,46 @@ export type SupervisorReport =
 class Supervisor {
   readonly #config: SupervisorConfig;
   readonly #lifeline: Socket | undefined;
-  readonly #stop: number;
+  readonly #commands: number;
   readonly #worker: Worker;
-  #entered = false;
+  readonly #control: ControlServer;
+  readonly #book: ViewBook;
+  /** Those of the outermost view, and of all inside it. */
+  readonly #processes: ViewProcesses;
 
   constructor(config: SupervisorConfig) {
     this.#config = config;
-    const [stop, theirs] = sessionPair();
-    this.#stop = stop;
+    const connections = new ConnectionCount();
+    this.#control = new ControlServer(connections);
+    const settings = new SharedSettings(NO_SETTINGS);
+    if (config.traps.setuidRoot ?? mountingInsistsOnRoot()) {
+      settings.write({ ...settings.value, setuidRoot: true });
+    }
+    // Without a user namespace of its own the view shares ours with everybody.
+    this.#processes =
+      config.outside === undefined
+        ? processesInside(namespaceId("self", "user"))
+        : processesWithMark(config.outside.mark);
+    const debug = new DebugLog(settings);
+    this.#book = new ViewBook((command) => this.#tell(command), {
+      settings,
+      debug,
+      rung: config.rung,
+    });
+    registerViewOperations(this.#control, this.#book);
+    const [commands, theirs] = sessionPair();
+    this.#commands = commands;
     const data: NotifyWorkerData = {
       session: SPAWNED_SESSION,
       listening:
         config.name === undefined ? undefined : listenSessions(sessionSocketPath(config.name)),
-      stop: theirs,
+      commands: theirs,
       outside: config.outside,
-      trace:
-        config.trace === undefined
-          ? undefined
-          : { options: config.trace, descriptor: SPAWNED_TRACE },
+      connections: connections.memory,
+      settings: settings.memory,
+      debug: debug.descriptor,
+      traps: config.traps,
+      traceTo: SPAWNED_TRACE,
     };
     const worker =
       config.outside?.traced === true
@@ -91,23 +121,45 @@ class Supervisor {
       case "network":
         await this.#plugCables(event);
         break;
+      case "control":
+        this.#control.serve(event.descriptor, {
+          pid: event.pid,
+          view: this.#book.numberOf(event.ground),
+        });
+        break;
       case "entered":
-        if (!this.#entered) this.#register(event.pid);
+        this.#enter(event);
+        break;
+      case "nested":
+        this.#book.admit(event);
+        break;
+      case "born":
+        this.#book.born(event.ground);
+        break;
+      case "ended":
+        this.#book.ended(event.ground);
         break;
       case "empty":
         this.#end(0);
     }
   }
 
-  #register(pid: number): void {
-    this.#entered = true;
+  #enter({ ground, pid }: Extract<NotifyWorkerEvent, { kind: "entered" }>): void {
+    if (this.#book.has(ground)) return;
     const { name, outside } = this.#config;
-    if (name !== undefined) {
-      const userNamespace = String(namespaceId("self", "user"));
-      const view = { name, pid, supervisorPid: process.pid, userNamespace };
-      registerView(outside === undefined ? view : { ...view, outside });
-    }
+    this.#book.addOutermost({
+      ground,
+      pid,
+      name,
+      userNamespace: namespaceId("self", "user")!,
+      processes: this.#processes,
+      outside,
+    });
     this.#report({ kind: "ready", pid });
+  }
+
+  #tell(command: WorkerCommand): void {
+    sendMessage(this.#commands, new TextEncoder().encode(JSON.stringify(command)));
   }
 
   /**
@@ -117,7 +169,11 @@ class Supervisor {
     let answer = Uint8Array.of(1);
     try {
       const { plugCables } = await import("./cables.ts");
-      await plugCables(event.pid, this.#config.net);
+      const cables = await plugCables(
+        event.pid,
+        this.#book.netOf(event.session) ?? this.#config.net,
+      );
+      this.#book.keepCables(event.session, cables);
     } catch (error) {
       answer = new Uint8Array(0);
       const message = (error as Error).message;
@@ -130,29 +186,22 @@ class Supervisor {
 
   /** The maker was killed: what it would have removed is for us to remove. */
   #sweep(): void {
-    this.#killGuests();
+    this.#processes.kill();
     if (this.#config.leftovers !== undefined) removeLeftovers(this.#config.leftovers);
-  }
-
-  #killGuests(): void {
-    const { outside } = this.#config;
-    // Without a user namespace of its own the view shares ours with everybody.
-    if (outside === undefined) killViewProcesses(namespaceId("self", "user"));
-    else killMarkedProcesses(outside.mark);
   }
 
   /** Ends every process of the view, then the supervisor. */
   #endView(): void {
-    this.#killGuests();
+    this.#processes.kill();
     this.#end(0);
   }
 
   #end(code: number, error?: Error): never {
     if (error !== undefined) process.stderr.write(`${error.stack ?? error.message}\n`);
-    if (this.#config.name !== undefined) forgetView(this.#config.name);
+    this.#book.closeAll();
     const { outside } = this.#config;
     if (outside !== undefined) rmSync(outside.folder, { recursive: true, force: true });
-    closeDescriptor(this.#stop);
+    closeDescriptor(this.#commands);
     process.exit(code);
   }
 }

@@ -9,6 +9,7 @@ import {
   eventMessage,
   interrupt,
   listen,
+  namespaceId,
   receiveMessage,
   registers,
   REGISTER,
@@ -164,7 +165,7 @@ class TraceLoop {
           interrupt(pid);
           this.#launcher = pid;
           sendMessage(this.#session, Uint8Array.of(1));
-          this.#post({ kind: "entered", pid });
+          this.#post({ kind: "entered", pid, ground: namespaceId(pid, "mnt") ?? 0n });
           return true;
         }
       } else explainFailure(this.#session, message, value);

@@ -17,7 +17,7 @@ import {
   type Syscall,
   trappedCalls,
 } from "../viewos/index.ts";
-import type { Answer } from "./trapped-calls.ts";
+import type { Answer } from "./answer.ts";
 
 /** What is traced, and how it is written. */
 export interface TraceOptions {
@@ -101,10 +101,7 @@ export class Tracer {
     const compatible = arch === AUDIT_ARCH_I386;
     if (this.#options.json) {
       const values = argumentValues(call.arguments, request, captured);
-      const result =
-        answer.kind === "done"
-          ? { error: answer.errno === 0 ? null : errnoName(answer.errno) }
-          : {};
+      const result = resultValue(answer);
       const machine = compatible ? "i386" : "x86_64";
       const { name, class: kind } = call;
       const line = { pid, call: name, class: kind, arch: machine, arguments: values, ...result };
@@ -115,9 +112,16 @@ export class Tracer {
   }
 }
 
-function resultText(answer: Answer): string {
+/** A descriptor's number in the caller is not known before the reply; nor is what comes later. */
+export function resultText(answer: Answer): string {
   if (answer.kind === "value") return ` = ${answer.value}`;
   if (answer.kind !== "done") return "";
   if (answer.errno === 0) return " = 0";
   return ` = -1 ${errnoName(answer.errno)} (${errnoText(answer.errno)})`;
+}
+
+function resultValue(answer: Answer): { readonly error?: string | null } {
+  if (answer.kind === "continue" || answer.kind === "later") return {};
+  const failed = answer.kind === "done" && answer.errno !== 0;
+  return { error: failed ? errnoName(answer.errno) : null };
 }

@@ -1,10 +1,12 @@
 /** The door of the kernel layer. */
 export * from "./accounts.ts";
+export * from "./credentials.ts";
 export * from "./descriptor.ts";
 export * from "./epoll.ts";
 export * from "./fd-passing.ts";
 export * from "./ethtool.ts";
 export * from "./fifo.ts";
+export * from "./file-calls.ts";
 export * from "./guest-memory.ts";
 export * from "./guest-writes.ts";
 export * from "./host-settings.ts";
@@ -14,6 +16,7 @@ export * from "./launch-program.ts";
 export * from "./libc.ts";
 export * from "./links.ts";
 export * from "./mmsg.ts";
+export * from "./mount-tree.ts";
 export * from "./mounts.ts";
 export * from "./namespaces.ts";
 export * from "./netlink.ts";
@@ -21,6 +24,7 @@ export * from "./network-namespace.ts";
 export * from "./packet-socket.ts";
 export * from "./poll.ts";
 export * from "./probe.ts";
+export * from "./private-call.ts";
 export * from "./process.ts";
 export * from "./ptrace.ts";
 export * from "./seccomp-notify.ts";

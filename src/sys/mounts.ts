@@ -33,6 +33,16 @@ const openatCall = declare<(at: number, path: string, flags: number) => number>(
 const O_PATH = 0o10000000;
 const O_CLOEXEC = 0o2000000;
 
+/** fchdir(2). @returns 0, or the errno. */
+export function changeDirectory(fd: number): number {
+  return fchdirCall(fd) === 0 ? 0 : errno();
+}
+
+/** chroot(2) to the working directory. @returns 0, or the errno. */
+export function changeRoot(): number {
+  return chrootCall(".") === 0 ? 0 : errno();
+}
+
 /** Octets with the NUL that the kernel wants. */
 function terminated(octets: Uint8Array | null): Uint8Array | null {
   if (octets === null) return null;
@@ -101,6 +111,11 @@ export class Standpoint {
     this.#proc = openSync("/proc", O_PATH | constants.O_DIRECTORY);
   }
 
+  /** Descriptor of the host's process file system. */
+  get proc(): number {
+    return this.#proc;
+  }
+
   /**
    * Runs `action` with root and working directory of `pid`.
    * @returns the action's result, or undefined when the process is gone.
@@ -133,6 +148,27 @@ export class Standpoint {
    */
   openProc(path: string): number {
     return openatCall(this.#proc, path, O_CLOEXEC);
+  }
+
+  /** Inode that identifies a namespace of a process; undefined: it is gone. */
+  namespaceOf(pid: number, kind: "mnt" | "uts"): bigint | undefined {
+    const fd = this.openProc(`${pid}/ns/${kind}`);
+    if (fd === -1) return undefined;
+    const { ino } = fstatSync(fd, { bigint: true });
+    closeSync(fd);
+    return ino;
+  }
+
+  /** Mode and owner of what `/proc/PID/…` leads to, also when it may not be opened. */
+  statProc(path: string): { readonly mode: number; readonly uid: number } | undefined {
+    const fd = openatCall(this.#proc, path, O_PATH | O_CLOEXEC);
+    if (fd === -1) return undefined;
+    try {
+      const { mode, uid } = fstatSync(fd);
+      return { mode, uid };
+    } finally {
+      closeSync(fd);
+    }
   }
 }
 

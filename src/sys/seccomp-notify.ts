@@ -12,7 +12,11 @@ const ioctlCall = declare<(fd: number, request: number, argument: Uint8Array) =>
 const NOTIF_RECV = 0xc0502100;
 const NOTIF_SEND = 0xc0182101;
 const NOTIF_ID_VALID = 0x40082102;
+const NOTIF_ADDFD = 0x40182103;
 const FLAG_CONTINUE = 1;
+/** SECCOMP_ADDFD_FLAG_SEND: put the descriptor in and let the call return it, in one step. */
+const ADDFD_SEND = 2;
+const O_CLOEXEC = 0o2000000;
 
 /**
  * struct seccomp_notif: id u64, pid u32, flags u32, data { nr i32, arch u32, ip u64, args u64[6] }.
@@ -21,6 +25,9 @@ const REQUEST = { id: 0, pid: 8, number: 16, arch: 20, args: 32 } as const;
 const REQUEST_OCTETS = 80;
 /** struct seccomp_notif_resp: id u64, val i64, error i32, flags u32. */
 const RESPONSE_OCTETS = 24;
+/** struct seccomp_notif_addfd: id u64, flags u32, srcfd u32, newfd u32, newfd_flags u32. */
+const ADDFD = { flags: 8, source: 12, sourceFlags: 20 } as const;
+const ADDFD_OCTETS = 24;
 
 /** One listener's requests, one at a time; the buffers are reused from call to call. */
 export class NotifyListener {
@@ -29,6 +36,9 @@ export class NotifyListener {
   readonly #view = new DataView(this.#request.buffer);
   readonly #response = new Uint8Array(RESPONSE_OCTETS);
   readonly #answer = new DataView(this.#response.buffer);
+  readonly #addition = new Uint8Array(ADDFD_OCTETS);
+  readonly #added = new DataView(this.#addition.buffer);
+  readonly #id = this.#request.subarray(REQUEST.id, REQUEST.id + 8);
 
   constructor(descriptor: number) {
     this.descriptor = descriptor;
@@ -38,6 +48,20 @@ export class NotifyListener {
   receive(): boolean {
     this.#request.fill(0);
     return ioctlCall(this.descriptor, NOTIF_RECV, this.#request) === 0;
+  }
+
+  /**
+   * A request that was taken before, to be answered now: only its id is known, all else reads as 0.
+   */
+  requestBy(id: bigint): NotifyListener {
+    const request = new NotifyListener(this.descriptor);
+    request.#view.setBigUint64(REQUEST.id, id, true);
+    return request;
+  }
+
+  /** Names the request for as long as its caller waits. */
+  get id(): bigint {
+    return this.#view.getBigUint64(REQUEST.id, true);
   }
 
   /** Thread that made the call, in the number space of our own pid namespace. */
@@ -71,8 +95,7 @@ export class NotifyListener {
   /** False once the caller is gone: what was read of its memory may be another's. */
   isValid(): boolean {
     for (;;) {
-      const id = this.#request.subarray(REQUEST.id, REQUEST.id + 8);
-      if (ioctlCall(this.descriptor, NOTIF_ID_VALID, id) === 0) return true;
+      if (ioctlCall(this.descriptor, NOTIF_ID_VALID, this.#id) === 0) return true;
       if (errno() !== ERRNO.EINTR) return false;
     }
   }
@@ -94,8 +117,24 @@ export class NotifyListener {
     this.#send(0n, -errnoValue, 0);
   }
 
+  /**
+   * The call returns a copy of our descriptor, with the caller's next free number.
+   * @returns 0, or the errno for which the call did not return: EMFILE when it has too many.
+   */
+  inject(descriptor: number, closeOnExec: boolean): number {
+    this.#addition.set(this.#id);
+    this.#added.setUint32(ADDFD.flags, ADDFD_SEND, true);
+    this.#added.setUint32(ADDFD.source, descriptor, true);
+    this.#added.setUint32(ADDFD.sourceFlags, closeOnExec ? O_CLOEXEC : 0, true);
+    while (ioctlCall(this.descriptor, NOTIF_ADDFD, this.#addition) === -1) {
+      const failure = errno();
+      if (failure !== ERRNO.EINTR) return failure;
+    }
+    return 0;
+  }
+
   #send(value: bigint, error: number, flags: number): void {
-    this.#response.set(this.#request.subarray(REQUEST.id, REQUEST.id + 8));
+    this.#response.set(this.#id);
     this.#answer.setBigInt64(8, value, true);
     this.#answer.setInt32(16, error, true);
     this.#answer.setUint32(20, flags, true);

@@ -1,5 +1,11 @@
+export * from "./control.ts";
+export * from "./debug-tags.ts";
 export * from "./filter.ts";
+export * from "./login-command.ts";
 export * from "./mount-options.ts";
+export * from "./path-policy.ts";
+export * from "./path-shapes.ts";
+export * from "./stat-layouts.ts";
 export * from "./mount-table.ts";
 export * from "./path-arguments.ts";
 export * from "./path-walk.ts";
@@ -8,3 +14,4 @@ export * from "./syscall-arguments.ts";
 export * from "./syscall-numbers.ts";
 export * from "./syscalls.ts";
 export * from "./traps.ts";
+export * from "./view-tree.ts";
