@@ -26,7 +26,15 @@ const SECCOMP_SET_MODE_FILTER = 1;
 const PR_SET_PTRACER = 0x59616d61;
 
 /** Calls that such a view must see, besides those of level 0. */
-export const OUTSIDE_TRAPS: readonly string[] = ["path", "exec", "uname", "olduname"];
+export const OUTSIDE_TRAPS: readonly string[] = [
+  "path",
+  "exec",
+  "uname",
+  "olduname",
+  // Sockets of the Unix domain have paths.
+  "bind",
+  "connect",
+];
 
 /** How the guests of a view without namespaces are known and let pass. */
 export interface OutsideIdentity {

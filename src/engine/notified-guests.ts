@@ -44,7 +44,8 @@ export class NotifiedGuests {
     return captured === undefined ? decision : this.#all.perform(request, captured);
   }
 
-  #instead(request: NotifyListener, { placed, after }: Instead): Answer {
+  #instead(request: NotifyListener, instead: Instead): Answer {
+    const { placed, after } = instead;
     const captured = this.#files.capture(request);
     if (captured !== undefined && lead(captured, placed)) {
       const answer = this.#files.perform(request, captured);
@@ -54,7 +55,7 @@ export class NotifiedGuests {
       }
     }
     // A change of directory, a program, a descriptor of a mere name: only the guest can do it.
-    const result = callRemotely(request, { placed, pass: this.#pass });
+    const result = callRemotely(request, { ...instead, pass: this.#pass });
     if (result.kind === "refused") {
       after(result.errno);
       return { kind: "done", errno: result.errno };

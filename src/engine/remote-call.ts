@@ -66,6 +66,7 @@ export interface RemoteCall {
   /** Undefined: the trapped call's own number. */
   readonly number?: number;
   readonly placed: readonly PlacedArgument[];
+  readonly values?: readonly { readonly index: number; readonly value: bigint }[];
   /** A value for argument 5, which lets the call pass the filter. */
   readonly pass: bigint;
 }
@@ -195,6 +196,7 @@ export function callRemotely(request: NotifyListener, call: RemoteCall): RemoteR
     const memory = layOut(call.placed, scratch, word, (index, address) => {
       args[index] = address;
     });
+    for (const { index, value } of call.values ?? []) args[index] = value;
     if (size > 0) writeGuestMemory(tid, scratch, memory);
     const result = session.call(number, [...args, call.pass]);
     if (result === "executed") return { kind: "executed" };

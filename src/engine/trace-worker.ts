@@ -264,7 +264,7 @@ class TraceLoop {
   }
 
   /** The call is made with arguments that lie below the guest's stack. */
-  #change(request: StoppedCall, { placed, after }: Instead): void {
+  #change(request: StoppedCall, { placed, values, after }: Instead): void {
     const { pid, words } = request;
     const before = words.slice();
     const word = request.arch === AUDIT_ARCH_I386 ? 4 : 8;
@@ -272,6 +272,7 @@ class TraceLoop {
     const free = words[REGISTER.rsp]! - RED_ZONE - size;
     const base = free - (free % STACK_ALIGNMENT);
     const memory = layOut(placed, base, word, (index, address) => request.set(index, address));
+    for (const { index, value } of values ?? []) request.set(index, value);
     if (!writeGuestMemory(pid, base, memory)) {
       after(ERRNO.ENOMEM);
       this.#answer(new StoppedCall(pid, before), BigInt(-ERRNO.ENOMEM));

@@ -15,6 +15,9 @@ import { runProgram, temporaryDirectory, V2 } from "./v2.ts";
 const CASE_LIMIT_S = 60;
 const RUN_LIMIT_MS = 400_000;
 
+/** Stands for a mount where the programs run. */
+const MOUNT_HERE = "here";
+
 /** How programs are run: what stands in front of the command. */
 const WAYS: { readonly [name: string]: readonly string[] } = {
   "level 0": [],
@@ -25,6 +28,9 @@ const WAYS: { readonly [name: string]: readonly string[] } = {
   "rung C": ["--engine=C"],
   "rung C, with a mount elsewhere": ["--engine=C", "--mount", "tmpfs::/media"],
   "rung D": ["--engine=D"],
+  "level 0, in a mount": ["--mount", MOUNT_HERE],
+  "rung C, in a mount": ["--engine=C", "--mount", MOUNT_HERE],
+  "rung D, in a mount": ["--engine=D", "--mount", MOUNT_HERE],
 };
 
 interface Verdict {
@@ -41,14 +47,17 @@ async function verdicts(
 ): Promise<Verdicts> {
   using directory = temporaryDirectory();
   const { path } = directory;
+  const work = join(path, "work");
+  mkdirSync(work);
   const lines = cases.map(({ name, command }) => {
-    mkdirSync(join(path, name));
-    const [out, err, code] = ["out", "err", "code"].map((kind) => `../${name}.${kind}`);
+    const [out, err, code] = ["out", "err", "code"].map((kind) => `../../${name}.${kind}`);
     const limited = `timeout -k 5 ${CASE_LIMIT_S} ${command} > ${out} 2> ${err} < /dev/null`;
-    return `(cd ${name} && ${limited}; echo $? > ${code})`;
+    return `(mkdir ${name} && cd ${name} && ${limited}; echo $? > ${code})`;
   });
   const env = { ...process.env, LC_ALL: "C", NODE: process.execPath, HOME: path, TZ: "UTC" };
-  const outcome = await runProgram([...prefix, "sh", "-c", lines.join("\n")], {
+  const begin = prefix.map((word) => (word === MOUNT_HERE ? `tmpfs::${work}` : word));
+  const script = ["cd work", ...lines].join("\n");
+  const outcome = await runProgram([...begin, "sh", "-c", script], {
     cwd: path,
     env,
     timeoutMs: RUN_LIMIT_MS,
@@ -83,7 +92,7 @@ test("the programs do something at all, the same twice", async () => {
 for (const [way, options] of Object.entries(WAYS)) {
   test(`${way}: the verdicts are those of the programs run bare`, async () => {
     // Who is traced by the supervisor is traced by nobody else.
-    const cases = runnable.filter((one) => way !== "rung D" || !one.traces);
+    const cases = runnable.filter((one) => !way.startsWith("rung D") || !one.traces);
     const trace = options.some((word) => word.startsWith("--trace"))
       ? ["--trace-to=/dev/null"]
       : [];
