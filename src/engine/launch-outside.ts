@@ -3,9 +3,6 @@
  * filter, and its supervisor stands beside it with the same user's rights and no more.
  */
 import { randomBytes } from "node:crypto";
-import { chmodSync, mkdirSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import {
   AUDIT_ARCH_X86_64,
   type ArgumentTest,
@@ -19,6 +16,7 @@ import {
 } from "../viewos/index.ts";
 import { type Launcher, MESSAGE } from "./launch-steps.ts";
 import { hardLimitOfLocks, newMark, RLIMIT_LOCKS } from "./marked-processes.ts";
+import { makeTrees, sweepTrees } from "./outside-trees.ts";
 
 const PR_SET_NO_NEW_PRIVS = 38;
 const SECCOMP_SET_MODE_FILTER = 1;
@@ -63,12 +61,9 @@ export interface OutsideView extends OutsideIdentity {
 
 /** A new view's identity, and a directory for its trees. */
 export function newOutsideConfig(traced: boolean): OutsideConfig {
+  sweepTrees();
   const mark = newMark();
-  const folder = join(tmpdir(), `v2-view-${mark}`);
-  mkdirSync(folder, { mode: 0o700 });
-  // The host's root may let guests become others; they reach the trees, but cannot list them.
-  if (process.geteuid!() === 0) chmodSync(folder, 0o711);
-  return { traced, mark, pass: randomBytes(8).toString("hex"), folder };
+  return { traced, mark, pass: randomBytes(8).toString("hex"), folder: makeTrees(mark) };
 }
 
 /** Steps before the filter. */

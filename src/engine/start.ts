@@ -39,7 +39,14 @@ import {
 import { MESSAGE, MESSAGE_HEADER_OCTETS } from "./launch-steps.ts";
 import type { Leftovers } from "./leftovers.ts";
 import type { RegisteredView } from "./run-directory.ts";
-import { probeFilter, type Rung, RUNGS, rungWithNamespaces } from "./rungs.ts";
+import {
+  FILTERING_RUNGS,
+  probeFilter,
+  probeMemory,
+  type Rung,
+  RUNGS,
+  rungWithNamespaces,
+} from "./rungs.ts";
 import { roomForProcesses, SUPERVISOR_THREADS, tooFewProcesses } from "./process-limit.ts";
 import type { ViewNet } from "./view-net.ts";
 import { filterTraps, type ViewTraps } from "./view-traps.ts";
@@ -87,6 +94,8 @@ export interface SupervisorOptions {
   readonly traceTo?: number;
   /** Undefined: the best that the host allows. */
   readonly rung?: Rung;
+  /** Only rungs where the kernel picks the calls that matter. */
+  readonly filtering?: boolean;
 }
 
 /**
@@ -106,7 +115,7 @@ export function startSupervisor(options: SupervisorOptions): StartedSupervisor {
     const isRefusal = error instanceof V2Error && error.code === "VIEW_REFUSED";
     const needsThem = options.root || options.config.net.length > 0;
     if (rung !== undefined || needsThem || !isRefusal) throw error;
-    return startOutside(options, probeFilter().works ? "C" : "D");
+    return startOutside(options, probeFilter().works && probeMemory().works ? "C" : "D");
   }
 }
 
@@ -118,6 +127,9 @@ function notOn(rung: Rung, what: string): V2Error {
 }
 
 function startOutside(options: SupervisorOptions, rung: "C" | "D"): StartedSupervisor {
+  if (options.filtering === true && !FILTERING_RUNGS.includes(rung)) {
+    throw notOn(rung, "filter in the kernel, which kmview stands for; umview takes it");
+  }
   if (options.root) throw notOn(rung, "user 0 (--root)");
   if (options.config.net.length > 0) throw notOn(rung, "network of its own (--net)");
   const { trace, paths } = options.config.traps;

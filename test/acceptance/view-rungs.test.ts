@@ -283,3 +283,15 @@ test("D: without any filter the kernel stops at every call, and all is the same"
   assert.match(told.stdout, /^C notify +absent +seccomp user notification: /m);
   assert.match(told.stdout, /^D ptrace +used/m);
 });
+
+test("umview takes any rung, kmview those where the kernel filters", async () => {
+  for (const rung of RUNGS) {
+    const outcome = await v2(["umview", `--engine=${rung}`, "sh", "-c", "echo ran"]);
+    assert.equal(outcome.stdout, "ran\n", outcome.stderr);
+  }
+  const filtered = await v2(["kmview", "--engine=notify", "sh", "-c", "echo ran"]);
+  assert.equal(filtered.stdout, "ran\n", filtered.stderr);
+  const refused = await v2(["kmview", "--engine=ptrace", "true"]);
+  assert.equal(refused.code, 69);
+  assert.match(refused.stderr, /rung D\) has no filter in the kernel.*umview takes it/);
+});
