@@ -1,9 +1,9 @@
 /**
  * What a view costs a build: `make` of a C project (c-project.ts) bare, in a view of ours, and in
  * bubblewrap with the whole file system bound, in turns. The time is that of the whole command
- * line, start of the view included. In the case `idle` nothing is mounted and nothing is trapped but
- * what a view always traps. In `rung-c` the view has no namespaces and one mount, so that every path
- * of the build goes through the supervisor.
+ * line, start of the view included. In the case `idle` nothing is mounted and nothing is trapped
+ * but what a view always traps. In `rung-c` the view has no namespaces and one mount, so that every
+ * path of the build goes through the supervisor.
  *
  * Needs make, cc and bwrap.
  */

@@ -3,7 +3,9 @@
  * filter, and its supervisor stands beside it with the same user's rights and no more.
  */
 import { randomBytes } from "node:crypto";
+import { CLONE } from "../sys/index.ts";
 import {
+  AUDIT_ARCH_I386,
   AUDIT_ARCH_X86_64,
   type ArgumentTest,
   compileFilter,
@@ -11,6 +13,7 @@ import {
   levelZeroRules,
   type MountSpec,
   SYS_X86_64 as SYS,
+  SyscallTable,
   type Trap,
   trapRules,
 } from "../viewos/index.ts";
@@ -32,6 +35,10 @@ export const OUTSIDE_TRAPS: readonly string[] = [
   // Sockets of the Unix domain have paths.
   "bind",
   "connect",
+  // Who has namespaces of its own is left alone; the flags of clone3 are in memory.
+  "unshare",
+  "setns",
+  "clone3",
 ];
 
 /** How the guests of a view without namespaces are known and let pass. */
@@ -79,7 +86,7 @@ export function enterOutside(launcher: Launcher, view: OutsideView): void {
 export function beTraced(launcher: Launcher, traps: readonly Trap[]): void {
   const { program } = launcher;
   const trace = { kind: "trace" } as const;
-  const rules = [...trapRules(traps, trace), ...levelZeroRules()].map((rule) =>
+  const rules = [...cloneRules(), ...trapRules(traps, trace), ...levelZeroRules()].map((rule) =>
     rule.action.kind === "notify" ? { ...rule, action: trace } : rule,
   );
   const filter = compileFilter(rules);
@@ -90,17 +97,31 @@ export function beTraced(launcher: Launcher, traps: readonly Trap[]): void {
   launcher.awaitAnswer("the tracer");
 }
 
-/** Calls of guests that the supervisor makes in their place pass: they carry a word of its own. */
-export function passRules(traps: readonly Trap[], pass: string): FilterRule[] {
+/** Children that are born into mounts of their own. */
+function cloneRules(): FilterRule[] {
+  const mask = BigInt(CLONE.NEWNS);
+  return [AUDIT_ARCH_X86_64, AUDIT_ARCH_I386].map((arch) => {
+    const { number } = new SyscallTable(arch).named("clone")!;
+    const tests = [{ argument: 0, bits: 32, mask, value: mask } as const];
+    return { arch, number, tests, action: { kind: "notify" } };
+  });
+}
+
+/**
+ * What goes before the rules of the traps. Calls of guests that the supervisor makes in their place
+ * pass: they carry a word of its own.
+ */
+export function outsideRules(traps: readonly Trap[], pass: string): FilterRule[] {
   const value = BigInt(`0x${pass}`);
   const test = (arch: number): ArgumentTest => {
     const bits = arch === AUDIT_ARCH_X86_64 ? 64 : 32;
     const mask = bits === 64 ? 0xffff_ffff_ffff_ffffn : 0xffff_ffffn;
     return { argument: 5, bits, mask, value: value & mask };
   };
-  return trapRules(traps).flatMap((rule) =>
+  const passed = trapRules(traps).flatMap((rule) =>
     rule.action.kind === "notify"
       ? [{ ...rule, tests: [test(rule.arch)], action: { kind: "allow" } as const }]
       : [],
   );
+  return [...passed, ...cloneRules()];
 }

@@ -17,7 +17,7 @@ import {
   type Trap,
   trapRules,
 } from "../viewos/index.ts";
-import { beTraced, enterOutside, type OutsideView, passRules } from "./launch-outside.ts";
+import { beTraced, enterOutside, type OutsideView, outsideRules } from "./launch-outside.ts";
 import type { ViewNet } from "./view-net.ts";
 import { Launcher, LISTENER_MESSAGE_FLAGS, MESSAGE } from "./launch-steps.ts";
 
@@ -405,7 +405,7 @@ function installFilter(
   const wanted = trapRules(traps);
   const message = wanted.length === 0 ? [] : [listenerMessageRule(session)];
   // A trap goes before a refusal of level 0: the supervisor refuses in its place.
-  const passed = "outside" in enter ? passRules(traps, enter.outside.pass) : [];
+  const passed = "outside" in enter ? outsideRules(traps, enter.outside.pass) : [];
   const filter = compileFilter([...message, ...passed, ...wanted, ...levelZeroRules()]);
   // struct sock_fprog: length u16, padding, pointer.
   const descriptor = program.words([filter.length / 8, program.bytes(filter)]);

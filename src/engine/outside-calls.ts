@@ -77,6 +77,15 @@ const RENAME_LIKE: ReadonlySet<string> = new Set([
 /** They give a name to, or take it from, a directory; a mount point is in use as such. */
 const ON_ENTRIES: ReadonlySet<string> = new Set([...RENAME_LIKE, "unlink", "unlinkat", "rmdir"]);
 
+/** After them a path may lead elsewhere, or a process stand elsewhere. */
+const CHANGES_NAMES: ReadonlySet<string> = new Set([
+  ...["symlink", "symlinkat", "rename", "renameat", "renameat2", "link", "linkat"],
+  ...["chdir", "fchdir", "mount", "umount", "umount2"],
+]);
+/** They may give the caller, or its child, a mount namespace of its own. */
+const UNSHARES: ReadonlySet<string> = new Set(["unshare", "setns", "clone", "clone3"]);
+const CLONE_NEWNS = 0x20000;
+
 const CONTINUE: Answer = { kind: "continue" };
 const done = (errno: number): Answer => ({ kind: "done", errno });
 const nothing = (): void => {};
@@ -109,6 +118,9 @@ export class OutsideCalls {
     if (known === undefined) return CONTINUE;
     this.#paths.attend(request.pid);
     const { name } = known.call;
+    if (CHANGES_NAMES.has(name)) this.#paths.forget();
+    if (name === "chroot" || name === "pivot_root") this.#paths.someLeft();
+    if (UNSHARES.has(name)) return this.#unshare(request, name);
     switch (name) {
       case "uname":
       case "olduname":
@@ -128,6 +140,19 @@ export class OutsideCalls {
     if (name === "getcwd") return this.#workingDirectory(request);
     if (name === "bind" || name === "connect") return this.#socketCall(request, name);
     return known.paths.length === 0 ? CONTINUE : this.#pathCall(request, known);
+  }
+
+  /** A namespace of its own is the kernel's matter; from now on callers may have one. */
+  #unshare(request: TrappedCall, name: string): Answer {
+    const flags = name === "clone3" ? this.#cloneFlags(request) : request.low(0);
+    if (name === "setns" || (flags & CLONE_NEWNS) !== 0) this.#paths.someLeft();
+    return CONTINUE;
+  }
+
+  /** struct clone_args of clone3(2) begins with the flags. */
+  #cloneFlags(request: TrappedCall): number {
+    const args = this.#paths.memory.octets(request.pid, request.argument(0), 8);
+    return args === undefined ? CLONE_NEWNS : new DataView(args.buffer).getUint32(0, true);
   }
 
   #uname(request: TrappedCall, isShort: boolean): Answer {
