@@ -3,9 +3,8 @@
  * namespaces, takes sessions from launchers, and answers trapped calls. It never touches Node's
  * event loop.
  */
-import { writeSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
-import { ERRNO, errnoText, EXIT } from "../base/index.ts";
+import { ERRNO } from "../base/index.ts";
 import {
   acceptSession,
   closeDescriptor,
@@ -13,30 +12,27 @@ import {
   POLLIN,
   PollSet,
   receiveMessage,
-  sendMessage,
   type SessionMessage,
   Standpoint,
 } from "../sys/index.ts";
-import { VUSESSION } from "../viewos/index.ts";
+import { trapsOf, VUSESSION } from "../viewos/index.ts";
 import { type Answer, failure, reply } from "./answer.ts";
 import { ConnectionCount, ControlDoor } from "./control-door.ts";
 import { DebugLog } from "./debug-log.ts";
 import { type GroundId, Grounds } from "./grounds.ts";
+import { explainFailure } from "./launch-failures.ts";
 import { MESSAGE, MESSAGE_HEADER_OCTETS } from "./launch-steps.ts";
 import type { OutsideConfig } from "./launch-outside.ts";
 import { type NestedEvent, Nesting } from "./nesting.ts";
 import { NotifiedGuests } from "./notified-guests.ts";
-import { PathService } from "./path-service.ts";
+import { PathCalls } from "./path-calls.ts";
+import { PathService, policyOf } from "./path-service.ts";
 import { Relief } from "./relief.ts";
 import { SharedSettings } from "./shared-settings.ts";
 import { Tracer } from "./tracer.ts";
 import { TrappedCalls } from "./trapped-calls.ts";
 import { NO_SETTINGS } from "./view-settings.ts";
 import type { ViewTraps } from "./view-traps.ts";
-
-/** ENOSPC of unshare(2) has nothing to do with disks. */
-const LIMIT_HINT =
-  "\n    a limit of namespaces is reached; 'v2 doctor' tells which, and how to lift it";
 
 export interface NotifyWorkerData {
   /** The first launcher's session. */
@@ -133,7 +129,12 @@ class NotifyLoop {
     this.#calls =
       data.outside === undefined
         ? new TrappedCalls(standpoint, this.#grounds, { door, settings }, this.#paths)
-        : new NotifiedGuests(data.outside, door, settings);
+        : new NotifiedGuests(data.outside, {
+            door,
+            settings,
+            standpoint,
+            all: paths && new PathCalls(standpoint, trapsOf(paths.calls), policyOf(paths)),
+          });
     this.#debug = new DebugLog(settings, data.debug, (path) => standpoint.openProc(path));
     if (trace !== undefined) this.#tracer = new Tracer(trace, data.traceTo);
     this.#sessions.add(data.session);
@@ -270,7 +271,7 @@ class NotifyLoop {
         break;
       case MESSAGE.failed:
       case MESSAGE.notExecuted:
-        this.#explain(session, message, value);
+        explainFailure(session, message, value);
         break;
       default:
         for (const descriptor of message.descriptors) closeDescriptor(descriptor);
@@ -299,29 +300,6 @@ class NotifyLoop {
   #connect({ descriptors: [socket, ...others] }: SessionMessage, pid: number): void {
     for (const descriptor of others) closeDescriptor(descriptor);
     if (socket !== undefined) this.#door.take(socket, pid);
-  }
-
-  /** A launcher failed: say why on its standard error and tell it its exit code. */
-  #explain(session: number, message: SessionMessage, errno: number): void {
-    const label = new TextDecoder().decode(message.octets.subarray(MESSAGE_HEADER_OCTETS));
-    const [standardError] = message.descriptors;
-    if (standardError !== undefined) {
-      try {
-        // Without an errno the reason has been told before (the network).
-        const hint = errno === ERRNO.ENOSPC && label.endsWith("namespaces") ? LIMIT_HINT : "";
-        if (errno !== 0)
-          writeSync(standardError, `v2 view: ${label}: ${errnoText(errno)}${hint}\n`);
-      } catch {
-        // Nobody reads the launcher's standard error: the exit code still tells.
-      }
-      closeDescriptor(standardError);
-    }
-    // 127 is about the command alone: a mount on a directory that is missing is a 126.
-    const isMissing = message.octets[0] === MESSAGE.notExecuted && errno === ERRNO.ENOENT;
-    const code = isMissing ? EXIT.commandNotFound : EXIT.cannotExecute;
-    const answer = new Uint8Array(4);
-    new DataView(answer.buffer).setInt32(0, code, true);
-    sendMessage(session, answer);
   }
 }
 

@@ -83,7 +83,11 @@ class Supervisor {
       traps: config.traps,
       traceTo: SPAWNED_TRACE,
     };
-    this.#worker = new Worker(fileURLToPath(new URL("./notify-worker.js", import.meta.url)), {
+    const worker =
+      config.outside?.traced === true
+        ? new URL("./trace-worker.js", import.meta.url)
+        : new URL("./notify-worker.js", import.meta.url);
+    this.#worker = new Worker(fileURLToPath(worker), {
       workerData: data,
     });
     this.#lifeline = config.lifeline === undefined ? undefined : this.#watch(config.lifeline);
