@@ -2,6 +2,7 @@
 import { V2Error, EXIT } from "../base/index.ts";
 import { becomeGuest, findView, listViews, sessionSocketPath } from "../engine/index.ts";
 import { connectSession, inheritedDescriptors } from "../sys/index.ts";
+import { decodeTraps } from "../viewos/index.ts";
 import type { Invocation } from "./command.ts";
 
 /** Never returns on success: this process becomes the command. */
@@ -26,5 +27,5 @@ export async function run(invocation: Invocation): Promise<number> {
   }
   const session = connectSession(sessionSocketPath(name));
   const command = argv.length > 0 ? argv : [process.env["SHELL"] ?? "/bin/sh"];
-  becomeGuest(session, { view: { pid: view.pid } }, command, inherited);
+  becomeGuest(session, { view: { pid: view.pid } }, command, inherited, decodeTraps(view.traps));
 }

@@ -10,6 +10,7 @@ export {
   tidyRunDirectory,
 } from "./run-directory.ts";
 export { TRACED_BY_DEFAULT, type TraceOptions } from "./tracer.ts";
+export { type InsertOptions, parseInsertion } from "./modules.ts";
 export { becomeGuest, type Destination, newView, startSupervisor } from "./start.ts";
 export {
   type RunOptions,

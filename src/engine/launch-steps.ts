@@ -17,6 +17,8 @@ export const MESSAGE = {
    * "L" pid, with descriptors [listener, mount namespace, UTS namespace]: the filter is in place.
    */
   listener: 0x4c,
+  /** "D" JSON, to a starter and in pieces: what the modules of a view that starts must trap. */
+  modules: 0x44,
   /** "F" errno label, with descriptor [standard error]: a step failed; waits for its exit code. */
   failed: 0x46,
   /** "X" errno label, with descriptor [standard error]: the same of the command itself. */

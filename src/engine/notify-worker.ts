@@ -4,7 +4,7 @@
  * event loop.
  */
 import { fstatSync, writeSync } from "node:fs";
-import { parentPort, workerData } from "node:worker_threads";
+import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { ERRNO, errnoText, EXIT } from "../base/index.ts";
 import {
   acceptSession,
@@ -21,6 +21,7 @@ import {
 } from "../sys/index.ts";
 import { reply } from "./answer.ts";
 import { MESSAGE, MESSAGE_HEADER_OCTETS } from "./launch-steps.ts";
+import { ModuleCalls } from "./module-calls.ts";
 import { type TraceOptions, Tracer } from "./tracer.ts";
 import { TrappedCalls } from "./trapped-calls.ts";
 
@@ -35,6 +36,8 @@ export interface NotifyWorkerData {
   readonly listening: number | undefined;
   /** Readable or closed: end. */
   readonly stop: number;
+  /** To the main thread, and the bell that tells of messages on it and of modules' decisions. */
+  readonly modules: { readonly control: MessagePort; readonly bell: number };
   readonly trace: { readonly options: TraceOptions; readonly descriptor: number } | undefined;
 }
 
@@ -48,6 +51,8 @@ export type NotifyWorkerEvent =
     }
   /** A guest with that pid has installed its filter. */
   | { readonly kind: "entered"; readonly pid: number }
+  /** A module has not decided a call in time. */
+  | { readonly kind: "late" }
   /** No process of the view is left. */
   | { readonly kind: "empty" };
 
@@ -59,6 +64,7 @@ class NotifyLoop {
   /** A session or a listener came or went since the last wait was prepared. */
   #changed = true;
   readonly #tracer: Tracer | undefined;
+  readonly #modules: ModuleCalls;
   #calls: TrappedCalls | undefined;
 
   constructor(data: NotifyWorkerData) {
@@ -66,6 +72,11 @@ class NotifyLoop {
     if (data.trace !== undefined) {
       this.#tracer = new Tracer(data.trace.options, data.trace.descriptor);
     }
+    this.#modules = new ModuleCalls({
+      ...data.modules,
+      perform: (request) => this.#calls!.perform(request),
+      onLate: () => this.#post({ kind: "late" }),
+    });
     this.#sessions.add(data.session);
   }
 
@@ -73,9 +84,11 @@ class NotifyLoop {
   run(): void {
     while (this.#sessions.size > 0 || this.#listeners.size > 0) {
       if (this.#changed) this.#watch();
-      this.#watched.wait();
+      if (this.#watched.wait(this.#modules.waitMs()) === 0) this.#modules.expire();
       if (this.#watched.events(0) !== 0) return;
-      for (let index = 1; index < this.#watched.size; index++) {
+      // Before any call: what has been inserted or removed counts from then on.
+      if (this.#watched.events(1) !== 0) this.#modules.hear();
+      for (let index = 2; index < this.#watched.size; index++) {
         const events = this.#watched.events(index);
         if (events !== 0) this.#serve(this.#watched.descriptor(index), events);
       }
@@ -84,8 +97,8 @@ class NotifyLoop {
   }
 
   #watch(): void {
-    const { listening, stop } = this.#data;
-    const fixed = listening === undefined ? [stop] : [stop, listening];
+    const { listening, stop, modules } = this.#data;
+    const fixed = [stop, modules.bell, ...(listening === undefined ? [] : [listening])];
     this.#watched.replace([...fixed, ...this.#sessions, ...this.#listeners.keys()]);
     this.#changed = false;
   }
@@ -117,7 +130,7 @@ class NotifyLoop {
 
   #answer(request: NotifyListener): void {
     const traced = this.#tracer?.capture(request);
-    const answer = this.#calls!.perform(request);
+    const answer = this.#modules.offer(request) ?? this.#calls!.perform(request);
     if (traced !== undefined) this.#tracer?.write(request, traced, answer);
     reply(request, answer);
   }
@@ -158,6 +171,7 @@ class NotifyLoop {
       setns(names, CLONE.NEWUTS);
       setns(mounts, CLONE.NEWNS);
       this.#calls = new TrappedCalls(standpoint, { mnt, uts });
+      this.#modules.enter(standpoint);
     }
     closeDescriptor(mounts);
     closeDescriptor(names);

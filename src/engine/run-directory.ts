@@ -95,6 +95,8 @@ export interface RegisteredView {
   readonly supervisorPid: number;
   /** Identity of the view's user namespace: tells a live view from a reused process number. */
   readonly userNamespace: string;
+  /** What a command that enters it must be trapped by (`encodeTraps`). */
+  readonly traps: string;
 }
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/;

@@ -18,7 +18,7 @@ import {
   viewRefusal,
   waitForChild,
 } from "../sys/index.ts";
-import type { MountSpec } from "../viewos/index.ts";
+import type { MountSpec, Trap } from "../viewos/index.ts";
 import {
   type Command,
   type GuestPlan,
@@ -28,6 +28,8 @@ import {
 } from "./launch.ts";
 import { MESSAGE, MESSAGE_HEADER_OCTETS } from "./launch-steps.ts";
 import type { Leftovers } from "./leftovers.ts";
+import { awaitModuleReport } from "./module-report.ts";
+import type { InsertOptions } from "./modules.ts";
 import type { TraceOptions } from "./tracer.ts";
 import type { ViewNet } from "./view-net.ts";
 
@@ -42,6 +44,12 @@ export interface SupervisorConfig {
   readonly leftovers?: Leftovers;
   /** What of the guests' calls is written to the trace descriptor. */
   readonly trace?: TraceOptions;
+  /** What guests are trapped by, apart from what the trace and the first modules want. */
+  readonly traps: readonly Trap[];
+  /** Inserted before the first guest. */
+  readonly modules: readonly InsertOptions[];
+  /** The lines of modules go to SPAWNED_LOG. */
+  readonly log?: boolean;
 }
 
 /**
@@ -52,11 +60,15 @@ export const SPAWNED_SESSION = 3;
 const SPAWNED_LIFELINE = 4;
 /** Where a trace goes. */
 export const SPAWNED_TRACE = 5;
+/** Where the lines of modules go. */
+export const SPAWNED_LOG = 6;
 
 export interface StartedSupervisor {
   readonly pid: number;
   /** Our end of the first session; close it when the guest has its own. */
   readonly session: number;
+  /** What guests must be trapped by, first modules included, the trace not. */
+  readonly traps: readonly Trap[];
   /** Undefined when the supervisor is nobody's child. */
   readonly child: ChildProcess | undefined;
 }
@@ -71,6 +83,8 @@ export function startSupervisor(options: {
   readonly config: Omit<SupervisorConfig, "lifeline">;
   /** Descriptor that a trace is written to; goes with `config.trace`. */
   readonly traceTo?: number;
+  /** Descriptor for the lines of modules; goes with `config.log`. */
+  readonly logTo?: number;
 }): StartedSupervisor {
   const refusal = viewRefusal(options.config.net.length > 0);
   if (refusal !== undefined) {
@@ -99,7 +113,7 @@ export function startSupervisor(options: {
   const executable = executableInMemory("v2-supervisor", image);
   const stdio: StdioOptions = ["ignore", "ignore", "ignore", theirs];
   stdio.push(options.orphan ? "ignore" : "pipe");
-  if (options.traceTo !== undefined) stdio.push(options.traceTo);
+  stdio.push(options.traceTo ?? "ignore", options.logTo ?? "ignore");
   let child: ChildProcess;
   try {
     child = spawn(`/proc/self/fd/${executable}`, [], { stdio, detached: true });
@@ -110,12 +124,14 @@ export function startSupervisor(options: {
   if (child.pid === undefined) throw new V2Error("SPAWN", "the supervisor cannot be started");
   try {
     const pid = awaitSupervisor(session, child.pid, maps);
+    const needed = config.modules.length === 0 ? [] : awaitModuleReport(session);
+    const traps = [...config.traps, ...needed];
     if (options.orphan) {
       waitForChild(child.pid);
       child.unref();
-      return { pid, session, child: undefined };
+      return { pid, session, traps, child: undefined };
     }
-    return { pid, session, child };
+    return { pid, session, traps, child };
   } catch (error) {
     closeDescriptor(session);
     throw error;
@@ -203,21 +219,21 @@ export function newView(options: {
  * Replaces this process by a command in a view.
  * @param session leads to the view's supervisor
  * @param inherited descriptors above standard error that the command gets too
- * @param trace as the supervisor was told
+ * @param traps of the view
  */
 export function becomeGuest(
   session: number,
   enter: Destination,
   argv: readonly string[],
   inherited: readonly number[],
-  trace?: TraceOptions,
+  traps: readonly Trap[],
 ): never {
   const image = guestProgram({
     session,
     enter,
     directory: process.cwd(),
     openFiles: parentOpenFiles(),
-    traps: trace === undefined ? [] : [{ calls: trace.calls }],
+    traps,
     command: commandFor(argv, process.env),
   });
   // Node marks what it has inherited close-on-exec.
@@ -236,6 +252,8 @@ export function spawnGuest(
     readonly stdio: StdioOptions;
     readonly env?: NodeJS.ProcessEnv;
     readonly cwd?: string;
+    /** Of the view. */
+    readonly traps: readonly Trap[];
   },
 ): ChildProcess {
   const image = guestProgram({
@@ -243,7 +261,7 @@ export function spawnGuest(
     enter,
     directory: options.cwd ?? process.cwd(),
     openFiles: parentOpenFiles(),
-    traps: [],
+    traps: options.traps,
     command: argv === undefined ? undefined : commandFor(argv, options.env ?? process.env),
   });
   const three = Array.isArray(options.stdio)

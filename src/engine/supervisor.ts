@@ -6,23 +6,31 @@
 import { writeSync } from "node:fs";
 import { Socket } from "node:net";
 import { fileURLToPath } from "node:url";
-import { Worker } from "node:worker_threads";
+import { MessageChannel, Worker } from "node:worker_threads";
+import { V2Error } from "../base/index.ts";
 import {
   closeDescriptor,
   listenSessions,
+  makeBell,
   namespaceId,
   sendMessage,
   sessionPair,
 } from "../sys/index.ts";
+import { encodeTraps } from "../viewos/index.ts";
+import { viewRules } from "./launch.ts";
+import { sendModuleReport } from "./module-report.ts";
+import { Modules } from "./modules.ts";
 import type { NotifyWorkerData, NotifyWorkerEvent } from "./notify-worker.ts";
 import { removeLeftovers } from "./leftovers.ts";
 import { forgetView, registerView, sessionSocketPath } from "./run-directory.ts";
-import { SPAWNED_SESSION, SPAWNED_TRACE, type SupervisorConfig } from "./start.ts";
+import { SPAWNED_LOG, SPAWNED_SESSION, SPAWNED_TRACE, type SupervisorConfig } from "./start.ts";
 import { killViewProcesses } from "./view-processes.ts";
 
 /** One line of JSON to the lifeline's other end. */
 export type SupervisorReport =
   | { readonly kind: "ready"; readonly pid: number }
+  /** A line of a module. */
+  | { readonly kind: "log"; readonly line: string }
   | { readonly kind: "error"; readonly message: string };
 
 class Supervisor {
@@ -30,13 +38,18 @@ class Supervisor {
   readonly #lifeline: Socket | undefined;
   readonly #stop: number;
   readonly #worker: Worker;
+  readonly #modules: Modules;
   #entered = false;
 
   constructor(config: SupervisorConfig) {
     this.#config = config;
     const [stop, theirs] = sessionPair();
     this.#stop = stop;
+    const bell = makeBell();
+    const { port1: control, port2 } = new MessageChannel();
+    this.#modules = new Modules({ control, bell, log: (line) => this.#log(line) });
     const data: NotifyWorkerData = {
+      modules: { control: port2, bell },
       session: SPAWNED_SESSION,
       listening:
         config.name === undefined ? undefined : listenSessions(sessionSocketPath(config.name)),
@@ -48,12 +61,14 @@ class Supervisor {
     };
     this.#worker = new Worker(fileURLToPath(new URL("./notify-worker.js", import.meta.url)), {
       workerData: data,
+      transferList: [port2],
     });
     this.#lifeline = config.lifeline === undefined ? undefined : this.#watch(config.lifeline);
   }
 
   /** Begins to serve; the process ends with the view's last process. */
   start(): void {
+    void this.#insertModules();
     this.#worker.on("message", (event: NotifyWorkerEvent) => void this.#on(event));
     this.#worker.on("error", (error) => this.#end(1, error));
     for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
@@ -80,6 +95,27 @@ class Supervisor {
     this.#lifeline?.write(`${JSON.stringify(report)}\n`);
   }
 
+  #log(line: string): void {
+    if (this.#lifeline !== undefined) this.#report({ kind: "log", line });
+    else if (this.#config.log === true) sayTo(SPAWNED_LOG, `${line}\n`);
+  }
+
+  /** The first modules, before the first guest: whoever starts it learns what it must trap. */
+  async #insertModules(): Promise<void> {
+    const { modules, traps } = this.#config;
+    try {
+      for (const wanted of modules) await this.#modules.insert(wanted);
+      const needed = this.#modules.traps();
+      this.#modules.fix(viewRules([...traps, ...needed]));
+      if (modules.length > 0) sendModuleReport(SPAWNED_SESSION, { traps: encodeTraps(needed) });
+    } catch (error) {
+      const { message } = error as Error;
+      const { code, remedy } =
+        error instanceof V2Error ? error : { code: "MODULE", remedy: undefined };
+      sendModuleReport(SPAWNED_SESSION, { error: { code, message, remedy } });
+    }
+  }
+
   async #on(event: NotifyWorkerEvent): Promise<void> {
     switch (event.kind) {
       case "network":
@@ -87,6 +123,9 @@ class Supervisor {
         break;
       case "entered":
         if (!this.#entered) this.#register(event.pid);
+        break;
+      case "late":
+        this.#modules.onLateCall();
         break;
       case "empty":
         this.#end(0);
@@ -98,7 +137,8 @@ class Supervisor {
     const { name } = this.#config;
     if (name !== undefined) {
       const userNamespace = String(namespaceId("self", "user"));
-      registerView({ name, pid, supervisorPid: process.pid, userNamespace });
+      const traps = encodeTraps([...this.#config.traps, ...this.#modules.traps()]);
+      registerView({ name, pid, supervisorPid: process.pid, userNamespace, traps });
     }
     this.#report({ kind: "ready", pid });
   }

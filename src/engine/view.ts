@@ -7,9 +7,10 @@ import { once } from "node:events";
 import type { Duplex } from "node:stream";
 import { EXIT, V2Error } from "../base/index.ts";
 import { connectSession, namespaceId } from "../sys/index.ts";
-import { parseMountSpec } from "../viewos/index.ts";
+import { parseMountSpec, type Trap } from "../viewos/index.ts";
 import { leftoversAt } from "./leftovers.ts";
 import { claimViewName, forgetView, sessionSocketPath } from "./run-directory.ts";
+import { parseInsertion } from "./modules.ts";
 import { newView, spawnGuest, startSupervisor } from "./start.ts";
 import type { SupervisorReport } from "./supervisor.ts";
 import type { ViewNet } from "./view-net.ts";
@@ -30,6 +31,15 @@ export interface ViewOptions {
    * view.
    */
   readonly leftovers?: string;
+  /**
+   * Modules inserted at the start: files, packages or built-in names, with options after a comma
+   * (`./tree.mjs,path=/srv`).
+   */
+  readonly modules?: readonly string[];
+  /** Calls that are trapped for modules inserted later: classes, groups or names. */
+  readonly trap?: readonly string[];
+  /** Takes the lines that modules write; default: they are dropped. */
+  readonly log?: (line: string) => void;
 }
 
 export interface SpawnOptions {
@@ -68,6 +78,7 @@ export class View implements AsyncDisposable {
   readonly #lifeline: Duplex;
   readonly #holderPid: number;
   readonly #userNamespace: bigint | undefined;
+  readonly #traps: readonly Trap[];
 
   private constructor(
     name: string,
@@ -75,6 +86,7 @@ export class View implements AsyncDisposable {
     lifeline: Duplex,
     holderPid: number,
     ended: Promise<void>,
+    traps: readonly Trap[],
   ) {
     this.name = name;
     this.supervisorPid = supervisor.pid!;
@@ -83,6 +95,7 @@ export class View implements AsyncDisposable {
     this.#holderPid = holderPid;
     this.#userNamespace = namespaceId(holderPid, "user");
     this.ended = ended;
+    this.#traps = traps;
   }
 
   /** Starts a view with nothing in it but its holder; resolves when its network is up. */
@@ -95,6 +108,8 @@ export class View implements AsyncDisposable {
       config: {
         name: options.name,
         net: options.net ?? [],
+        modules: (options.modules ?? []).map((text) => parseInsertion(text, process.cwd())),
+        traps: options.trap === undefined ? [] : [{ calls: options.trap }],
         ...(options.leftovers === undefined ? {} : { leftovers: leftoversAt(options.leftovers) }),
       },
     });
@@ -114,11 +129,11 @@ export class View implements AsyncDisposable {
           network: (options.net ?? []).length > 0,
         }),
         undefined,
-        { stdio: ["ignore", "ignore", "inherit"], cwd: "/" },
+        { stdio: ["ignore", "ignore", "inherit"], cwd: "/", traps: started.traps },
       );
       holder.unref();
-      await readyReport(options.name, lifeline, ended, holder);
-      return new View(options.name, supervisor, lifeline, holder.pid!, ended);
+      await readyReport(options, lifeline, ended, holder);
+      return new View(options.name, supervisor, lifeline, holder.pid!, ended, started.traps);
     } catch (error) {
       // It may wait for a supervisor that has ended.
       holder?.kill("SIGKILL");
@@ -137,6 +152,7 @@ export class View implements AsyncDisposable {
     const session = connectSession(sessionSocketPath(this.name));
     return spawnGuest(session, { view: { pid: this.#holderPid } }, argv, {
       stdio: options.stdio ?? "pipe",
+      traps: this.#traps,
       ...(options.env === undefined ? {} : { env: options.env }),
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     });
@@ -183,7 +199,7 @@ export class View implements AsyncDisposable {
 
 /** Waits until the supervisor reports the first guest, or says why there is none. */
 async function readyReport(
-  name: string,
+  { name, log }: ViewOptions,
   lifeline: Duplex,
   ended: Promise<void>,
   holder: ChildProcess,
@@ -199,6 +215,7 @@ async function readyReport(
         const message = JSON.parse(text.slice(0, end)) as SupervisorReport;
         text = text.slice(end + 1);
         if (message.kind === "ready") resolve();
+        else if (message.kind === "log") log?.(message.line);
         else reason = message.message;
       }
     });

@@ -14,6 +14,19 @@ const readvCall = declare<
   "long process_vm_readv(int pid, void *local, unsigned long n, void *remote, unsigned long m, unsigned long flags)",
 );
 
+const writevCall = declare<
+  (
+    pid: number,
+    local: Uint8Array,
+    localCount: number,
+    remote: Uint8Array,
+    remoteCount: number,
+    flags: number,
+  ) => number
+>(
+  "long process_vm_writev(int pid, void *local, unsigned long n, void *remote, unsigned long m, unsigned long flags)",
+);
+
 const PAGE = 4096;
 const PAGE_BITS = 12;
 
@@ -59,6 +72,15 @@ export class GuestMemory {
     if (length === 0) return new Uint8Array(0);
     if (length > PAGE || this.#read(pid, address, length) !== length) return undefined;
     return this.#page.slice(0, length);
+  }
+
+  /** Writes octets at an address; false when not all of them can be written. */
+  write(pid: number, address: bigint, octets: Uint8Array): boolean {
+    if (octets.length === 0) return true;
+    const local = new BigUint64Array([addressOf(octets), BigInt(octets.length)]);
+    const remote = new BigUint64Array([address, BigInt(octets.length)]);
+    const [from, to] = [new Uint8Array(local.buffer), new Uint8Array(remote.buffer)];
+    return writevCall(pid, from, 1, to, 1, 0) === octets.length;
   }
 
   #read(pid: number, address: bigint, length: number): number {

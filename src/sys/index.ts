@@ -1,5 +1,6 @@
 /** The door of the kernel layer. */
 export * from "./accounts.ts";
+export * from "./bell.ts";
 export * from "./descriptor.ts";
 export * from "./epoll.ts";
 export * from "./fd-passing.ts";
@@ -24,3 +25,4 @@ export * from "./seccomp-notify.ts";
 export * from "./session-socket.ts";
 export * from "./unix-socket.ts";
 export * from "./tap.ts";
+export * from "./uname.ts";

@@ -30,7 +30,12 @@ const openatCall = declare<(at: number, path: string, flags: number) => number>(
   "int openat(int at, const char *path, int flags)",
 );
 
+const readlinkatCall = declare<
+  (at: number, path: string, into: Uint8Array, count: number) => number
+>("long readlinkat(int at, const char *path, void *buf, unsigned long count)");
+
 const O_PATH = 0o10000000;
+const LINK_OCTETS_MAX = 4096;
 const O_CLOEXEC = 0o2000000;
 
 /** Octets with the NUL that the kernel wants. */
@@ -133,6 +138,13 @@ export class Standpoint {
    */
   openProc(path: string): number {
     return openatCall(this.#proc, path, O_CLOEXEC);
+  }
+
+  /** What a link below the host's /proc says, from where we stand; undefined when it is gone. */
+  readProcLink(path: string): string | undefined {
+    const into = Buffer.alloc(LINK_OCTETS_MAX);
+    const count = readlinkatCall(this.#proc, path, into, into.length);
+    return count === -1 ? undefined : into.toString("utf8", 0, count);
   }
 }
 
