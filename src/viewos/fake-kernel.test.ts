@@ -94,6 +94,26 @@ test("the newest module is asked first, and passes on to the one before it", asy
   await assert.rejects(kernel.stat("/a"), fails("ENOENT"));
 });
 
+test("a call is performed on other files, and older modules are asked about those", async () => {
+  const asked: string[] = [];
+  const old = module("old", {
+    on: { open: (call) => (asked.push(call.path), call.emulate()) },
+  });
+  const redirect = module("redirect", {
+    on: {
+      open: { when: { path: "/a/**" }, do: (c) => c.emulate({ path: `/b${c.path.slice(2)}` }) },
+      rename: (call) => call.emulate({ newPath: "/b/renamed" }),
+    },
+  });
+  const kernel = new FakeKernel({ modules: [old, redirect], files: { "/b/x": "1", "/c": "2" } });
+  assert.equal(await kernel.read("/a/x"), "1");
+  assert.deepEqual(asked, ["/b/x"]);
+  await kernel.write("/a/y", "3");
+  assert.equal(await kernel.read("/b/y"), "3");
+  await kernel.rename("/c", "/anywhere");
+  assert.equal(await kernel.read("/b/renamed"), "2");
+});
+
 test("a handler that throws or answers garbage is EIO and a line in the log", async () => {
   const answers: unknown[] = [
     undefined,
@@ -143,6 +163,11 @@ test("a decision is taken only in a shape that fits its operation", () => {
     value: "text",
   });
   assert.deepEqual(asDecision("uname", { kind: "reply", value: { nodename: 3 } }), undefined);
+  for (const path of ["relative", "", 7, "/a\0b"]) {
+    assert.equal(asDecision("open", { kind: "emulate", path }), undefined);
+  }
+  const other = { kind: "emulate", path: "/x" };
+  assert.deepEqual(asDecision("open", other), other);
   assert.deepEqual(asDecision("mkdir", { kind: "reply" }), { kind: "reply" });
   for (const value of [
     null,

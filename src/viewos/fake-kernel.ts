@@ -85,8 +85,13 @@ export class FakeKernel {
     if (decision.kind === "fail") {
       throw new GuestErrno(errnoName(decision.errno) as ErrnoName, operation);
     }
-    if (decision.kind === "reply") return decision.value;
-    return await this.#performers[operation](fields);
+    if (decision.kind === "reply") {
+      const isWritten = operation === "open" && (fields as OperationFields["open"]).write;
+      if (isWritten) throw new GuestErrno("EROFS", operation);
+      return decision.value;
+    }
+    const { kind: _, ...others } = decision;
+    return await this.#performers[operation]({ ...fields, ...others });
   }
 
   #path(path: string): string {
@@ -131,8 +136,9 @@ export class FakeKernel {
   async write(path: string, content: string): Promise<void> {
     const flags = O_WRONLY | O_CREAT | O_TRUNC;
     const file = this.#path(path);
-    await this.call("open", { path: file, flags, mode: 0o666, write: opensForWriting(flags) });
-    await this.#tree.write(file, content);
+    const fields = { path: file, flags, mode: 0o666, write: opensForWriting(flags) };
+    const opened = (await this.call("open", fields)) as string;
+    await this.#tree.write(opened, content);
   }
 
   async stat(path: string): Promise<VirtualStat> {
@@ -174,12 +180,13 @@ export class FakeKernel {
     this.#tree.mount(target, await serve(request));
   }
 
+  /** What is read; the path of a file that is going to be written. */
   async #open({ path, flags, write }: OperationFields["open"]): Promise<unknown> {
     if (!write) return (flags & O_DIRECTORY) === 0 ? this.#tree.read(path) : this.#tree.list(path);
     const exists = await this.#tree.stat(path).catch(() => undefined);
     if (exists === undefined && (flags & O_CREAT) === 0) throw new GuestErrno("ENOENT", path);
     if (exists === undefined || (flags & O_TRUNC) !== 0) await this.#tree.write(path, "");
-    return "";
+    return path;
   }
 
   #makePerformers(): Performers {

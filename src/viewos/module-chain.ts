@@ -100,14 +100,21 @@ export class ModuleChain {
     return this.#modules.map(({ summary }) => summary);
   }
 
-  /** Asks the modules one after the other; never rejects. */
+  /**
+   * Asks the modules one after the other; never rejects. When one has the call performed on other
+   * files, older ones are asked about those.
+   */
   async answer({ operation, pid, fields }: OfferedCall): Promise<Decision> {
     let open: Decision = { kind: "pass" };
+    let seen = fields;
     for (const inserted of this.#modules.slice()) {
-      if (inserted.conditions.get(operation)?.(fields) !== true) continue;
-      const decision = await this.#ask(inserted, operation, pid, fields);
-      if (decision.kind === "emulate") open = decision;
-      else if (decision.kind !== "pass") return decision;
+      if (inserted.conditions.get(operation)?.(seen) !== true) continue;
+      const decision = await this.#ask(inserted, operation, pid, seen);
+      if (decision.kind === "emulate") {
+        const { kind, ...others } = decision;
+        open = { ...open, kind, ...others };
+        seen = { ...seen, ...others };
+      } else if (decision.kind !== "pass") return decision;
     }
     return open;
   }

@@ -5,14 +5,27 @@
  */
 import { ERRNO, type ErrnoName, EXIT, V2Error } from "../base/index.ts";
 import { type Condition, handlerTraps, type When } from "./conditions.ts";
-import { type Operation, type OperationFields, OPERATIONS, type UtsName } from "./operations.ts";
+import {
+  type Operation,
+  type OperationFields,
+  OPERATIONS,
+  type PathFields,
+  type TwoPathFields,
+  type UtsName,
+} from "./operations.ts";
 import type { Trap } from "./traps.ts";
 import type { Awaitable, VirtualFiles } from "./virtual-files.ts";
+
+/** Other files for a call than those it names. */
+export interface OtherPaths {
+  readonly path?: string;
+  readonly newPath?: string;
+}
 
 /** What a handler decides about a call. Made by the call's methods. */
 export type Decision =
   | { readonly kind: "pass" }
-  | { readonly kind: "emulate" }
+  | ({ readonly kind: "emulate" } & OtherPaths)
   | { readonly kind: "fail"; readonly errno: number }
   | { readonly kind: "reply"; readonly value?: unknown };
 
@@ -28,6 +41,12 @@ export interface Replies {
 
 type ReplyOf<O extends Operation> = O extends keyof Replies ? [value: Replies[O]] : [];
 
+type Redirection<O extends Operation> = OperationFields[O] extends TwoPathFields
+  ? [paths?: OtherPaths]
+  : OperationFields[O] extends PathFields
+    ? [path?: Pick<OtherPaths, "path">]
+    : [];
+
 /** How a handler answers. */
 export interface Answering<O extends Operation> {
   readonly operation: O;
@@ -40,9 +59,9 @@ export interface Answering<O extends Operation> {
   pass(): Decision;
   /**
    * Leaves the call to older modules; then it is performed with exactly the arguments that the
-   * handler has seen.
+   * handler has seen, or on other files: absolute paths of the view.
    */
-  emulate(): Decision;
+  emulate(...others: Redirection<O>): Decision;
   /** The call fails with that errno. */
   fail(errno: ErrnoName | number): Decision;
   /** The call succeeds without being performed. */
@@ -171,7 +190,7 @@ export function moduleTraps(of: ModuleSummary): readonly Trap[] {
 /** The methods of every call. */
 const ANSWERS = {
   pass: (): Decision => ({ kind: "pass" }),
-  emulate: (): Decision => ({ kind: "emulate" }),
+  emulate: (others: OtherPaths = {}): Decision => ({ kind: "emulate", ...others }),
   fail: (errno: ErrnoName | number): Decision => ({
     kind: "fail",
     errno: typeof errno === "number" ? errno : (ERRNO[errno] ?? ERRNO.EIO),
@@ -212,6 +231,14 @@ function isReply(operation: Operation, value: unknown): boolean {
   }
 }
 
+/** Absolute paths, or none. */
+function isRedirection(value: object): value is OtherPaths {
+  const { path, newPath, ...others } = value as { [name: string]: unknown };
+  const isPath = (text: unknown): boolean =>
+    text === undefined || (typeof text === "string" && /^\/[^\0]*$/.test(text));
+  return isPath(path) && isPath(newPath) && Object.keys(others).every((name) => name === "kind");
+}
+
 /** What a handler gave, if it is a decision that fits the operation; undefined otherwise. */
 export function asDecision(operation: Operation, value: unknown): Decision | undefined {
   if (typeof value !== "object" || value === null) return undefined;
@@ -220,7 +247,8 @@ export function asDecision(operation: Operation, value: unknown): Decision | und
     errno,
     value: reply,
   } = value as { kind?: unknown; errno?: unknown; value?: unknown };
-  if (kind === "pass" || kind === "emulate") return { kind };
+  if (kind === "pass") return { kind };
+  if (kind === "emulate") return isRedirection(value) ? { ...value, kind } : undefined;
   if (kind === "fail" && Number.isInteger(errno)) {
     const number = errno as number;
     return number > 0 && number <= ERRNO_MAX ? { kind, errno: number } : undefined;
