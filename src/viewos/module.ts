@@ -6,6 +6,7 @@
 import { ERRNO, type ErrnoName, EXIT, V2Error } from "../base/index.ts";
 import { type Condition, handlerTraps, type When } from "./conditions.ts";
 import {
+  CANNOT_EMULATE,
   type Operation,
   type OperationFields,
   OPERATIONS,
@@ -59,7 +60,7 @@ export interface Answering<O extends Operation> {
   pass(): Decision;
   /**
    * Leaves the call to older modules; then it is performed with exactly the arguments that the
-   * handler has seen, or on other files: absolute paths of the view.
+   * handler has seen, or on other files: absolute paths of the view. Not for `exec` and `chdir`.
    */
   emulate(...others: Redirection<O>): Decision;
   /** The call fails with that errno. */
@@ -248,7 +249,10 @@ export function asDecision(operation: Operation, value: unknown): Decision | und
     value: reply,
   } = value as { kind?: unknown; errno?: unknown; value?: unknown };
   if (kind === "pass") return { kind };
-  if (kind === "emulate") return isRedirection(value) ? { ...value, kind } : undefined;
+  if (kind === "emulate") {
+    const possible = !CANNOT_EMULATE.has(operation) && isRedirection(value);
+    return possible ? { ...value, kind } : undefined;
+  }
   if (kind === "fail" && Number.isInteger(errno)) {
     const number = errno as number;
     return number > 0 && number <= ERRNO_MAX ? { kind, errno: number } : undefined;

@@ -244,6 +244,9 @@ const BY_IO_URING: ReadonlySet<Operation> = new Set<Operation>([
   "bind",
 ]);
 
+/** What only a process itself can do: no supervisor can change another's directory or program. */
+export const CANNOT_EMULATE: ReadonlySet<Operation> = new Set<Operation>(["chdir", "exec"]);
+
 /** Would io_uring perform that operation unseen? */
 export function isPastByIoUring(operation: Operation): boolean {
   return BY_IO_URING.has(operation);
