@@ -1,4 +1,4 @@
-/** Load on two switches in turn, ours and Debian's: what `vde-switch` and `vde-overload` share. */
+/** Load on switches in turn, ours and Debian's: what the benchmarks of the switch share. */
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
@@ -28,6 +28,8 @@ export interface Load {
 }
 
 export type LoadMode = "window" | "overload" | "rtt" | "flood";
+/** The limit is a forwarder in C that knows no addresses: bench/fixtures/vde-forward.c. */
+export type Whose = "ours" | "peer" | "limit";
 /** Ports of a switch unless said otherwise. */
 const PORTS = 32;
 export const PEER = "vde_switch";
@@ -35,24 +37,42 @@ export const PEER = "vde_switch";
 /** The checkout: this file runs from build/bench. */
 const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const V2 = join(ROOT, "build/src/cli/main.js");
-const FIXTURE = join(ROOT, "bench/fixtures/vde-load.c");
 
-/** Two running switches and the compiled load program. */
+/** Compiles a program of bench/fixtures. @throws V2Error without a C compiler. */
+export function compileFixture(name: string, program: string): void {
+  const words = ["-O2", "-pthread", "-o", program, join(ROOT, "bench/fixtures", `${name}.c`)];
+  const { status, stderr } = spawnSync("cc", words, { encoding: "utf8" });
+  if (status === 0) return;
+  throw new V2Error("NO_COMPILER", `${name}.c cannot be compiled: ${stderr ?? "no cc"}`, {
+    remedy: "apt install gcc libc6-dev",
+    exitCode: EXIT.unavailable,
+  });
+}
+
+/** Running switches and the compiled load program. */
 export class LoadBench {
   readonly #place = mkdtempSync(join(tmpdir(), "v2-bench-"));
   readonly #program = join(this.#place, "vde-load");
-  readonly #switches: { directory: string; child: ReturnType<typeof spawn> }[] = [];
+  readonly #switches = new Map<Whose, { directory: string; child: ReturnType<typeof spawn> }>();
 
-  /** @throws V2Error without a C compiler or the peer. */
-  static async start(ports = PORTS): Promise<LoadBench> {
+  /**
+   * @param withLimit starts the forwarder in C too.
+   * @throws V2Error without a C compiler or the peer.
+   */
+  static async start(ports = PORTS, withLimit = false): Promise<LoadBench> {
     const bench = new LoadBench();
     try {
-      bench.#compile();
+      compileFixture("vde-load", bench.#program);
       const ours = join(bench.#place, "ours");
       const theirs = join(bench.#place, "peer");
       const words = ["switch", "--sock", ours, "-n", String(ports), "--nostdin"];
-      await bench.#run(process.execPath, [V2, ...words], ours);
-      await bench.#run(PEER, ["-s", theirs, "-n", String(ports)], theirs);
+      await bench.#run("ours", process.execPath, [V2, ...words], ours);
+      await bench.#run("peer", PEER, ["-s", theirs, "-n", String(ports)], theirs);
+      if (withLimit) {
+        const [program, limit] = [join(bench.#place, "vde-forward"), join(bench.#place, "limit")];
+        compileFixture("vde-forward", program);
+        await bench.#run("limit", program, ["switch", limit], limit);
+      }
     } catch (error) {
       await bench.close();
       throw error;
@@ -65,14 +85,14 @@ export class LoadBench {
    * @param more for "window" silent cables besides; for "flood" frames per second of the storm.
    */
   measure(
-    whose: "ours" | "peer",
+    whose: Whose,
     mode: LoadMode,
     octets: number,
     batch: number,
     seconds: number,
     more = 0,
   ): Load {
-    const { directory, child } = this.#switches[whose === "ours" ? 0 : 1]!;
+    const { directory, child } = this.#switches.get(whose)!;
     const words = [mode, directory, octets, seconds, child.pid, batch, more].map(String);
     const { status, stdout, stderr } = spawnSync(this.#program, words, { encoding: "utf8" });
     if (status !== 0) throw new V2Error("LOAD_FAILED", `vde-load ${words.join(" ")}: ${stderr}`);
@@ -80,7 +100,7 @@ export class LoadBench {
   }
 
   async close(): Promise<void> {
-    for (const { child } of this.#switches) {
+    for (const { child } of this.#switches.values()) {
       if (child.exitCode !== null) continue;
       child.kill("SIGTERM");
       await once(child, "exit");
@@ -88,17 +108,12 @@ export class LoadBench {
     rmSync(this.#place, { recursive: true, force: true });
   }
 
-  #compile(): void {
-    const words = ["-O2", "-pthread", "-o", this.#program, FIXTURE];
-    const { status, stderr } = spawnSync("cc", words, { encoding: "utf8" });
-    if (status === 0) return;
-    throw new V2Error("NO_COMPILER", `the load program cannot be compiled: ${stderr ?? "no cc"}`, {
-      remedy: "apt install gcc libc6-dev",
-      exitCode: EXIT.unavailable,
-    });
-  }
-
-  async #run(program: string, argv: readonly string[], directory: string): Promise<void> {
+  async #run(
+    whose: Whose,
+    program: string,
+    argv: readonly string[],
+    directory: string,
+  ): Promise<void> {
     // A switch ends at the end of its standard input, so it gets one that stays open.
     // The peer tells a line for each frame to a client that has just gone: thousands here.
     const errors = program === PEER ? "ignore" : "inherit";
@@ -113,7 +128,7 @@ export class LoadBench {
         ),
       );
     });
-    this.#switches.push({ directory, child });
+    this.#switches.set(whose, { directory, child });
     const isUp = async (): Promise<void> => {
       while (!existsSync(join(directory, "ctl")) && child.exitCode === null) {
         await new Promise((resolve) => setTimeout(resolve, 10));
@@ -124,23 +139,23 @@ export class LoadBench {
 }
 
 /**
- * Runs a load on both switches in turn, `runs` times after one round to warm up.
- * @returns what each round gave, ours and the peer's.
+ * Runs a load on switches in turn, `runs` times after one round to warm up.
+ * @returns what each round gave, by whose it was.
  */
-export function interleave(
+export function interleave<W extends Whose = "ours" | "peer">(
   bench: LoadBench,
   mode: LoadMode,
   octets: number,
   batch: number,
   { runs, seconds = 1.5 }: LoadOptions,
-): { ours: Load[]; peer: Load[] } {
-  const loads = { ours: [] as Load[], peer: [] as Load[] };
+  whose: readonly W[] = ["ours", "peer"] as unknown as readonly W[],
+): Record<W, Load[]> {
+  const loads = Object.fromEntries(whose.map((one) => [one, []])) as unknown as Record<W, Load[]>;
   for (let round = -1; round < runs; round++) {
-    // Whoever is second in one round is first in the next.
-    const order = round % 2 === 0 ? (["ours", "peer"] as const) : (["peer", "ours"] as const);
-    for (const whose of order) {
-      const load = bench.measure(whose, mode, octets, batch, round < 0 ? seconds / 3 : seconds);
-      if (round >= 0) loads[whose].push(load);
+    // Whoever is last in one round is first in the next.
+    for (const one of round % 2 === 0 ? whose : whose.toReversed()) {
+      const load = bench.measure(one, mode, octets, batch, round < 0 ? seconds / 3 : seconds);
+      if (round >= 0) loads[one].push(load);
     }
   }
   return loads;

@@ -9,14 +9,14 @@
  *
  * All paths exist at once and are measured in turns. The shares of veth are those of a limit.
  */
-import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { EXIT, V2Error } from "../src/base/index.ts";
+import { V2Error } from "../src/base/index.ts";
 import { type Figure, rateFigure } from "./figure.ts";
 import { Namespaces, until } from "./namespaces.ts";
+import { compileFixture } from "./vde-load.ts";
 
 export interface TcpOptions {
   /** Interleaved rounds. */
@@ -28,7 +28,6 @@ export interface TcpOptions {
 /** The checkout: this file runs from build/bench. */
 const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const V2 = [process.execPath, join(ROOT, "build/src/cli/main.js")];
-const FIXTURE = join(ROOT, "bench/fixtures/tcp-stream.c");
 const PORT = 5201;
 
 /** The paths, each a network of its own: 10.61.N.0/24. */
@@ -39,24 +38,30 @@ const PATHS = [
   "our switch, taps",
   "vde_switch, taps",
   "veth",
+  "vde-forward, plug2tap",
+  "vde-forward, taps",
+  "vde-forward, hops",
 ] as const;
-type Path = (typeof PATHS)[number];
+/** How the two namespaces are joined; vde-forward is the limit (fixtures/vde-forward.c). */
+export type Path = (typeof PATHS)[number];
 
 /** Two namespaces with every path between them. */
 class TcpBench {
   readonly #place = mkdtempSync(join(tmpdir(), "v2-bench-"));
   readonly #program = join(this.#place, "tcp-stream");
+  readonly #forwarder = join(this.#place, "vde-forward");
   readonly #spaces: Namespaces;
 
   private constructor(spaces: Namespaces) {
     this.#spaces = spaces;
   }
 
-  static async open(): Promise<TcpBench> {
+  static async open(paths: readonly Path[]): Promise<TcpBench> {
     const bench = new TcpBench(await Namespaces.open());
     try {
-      bench.#compile();
-      for (const path of PATHS) await bench.#make(path);
+      compileFixture("tcp-stream", bench.#program);
+      compileFixture("vde-forward", bench.#forwarder);
+      for (const path of paths) await bench.#make(path);
       const receiver = bench.#spaces.start("right", bench.#program, "receive", String(PORT));
       await until("tcp-stream", () => receiver.output().includes("ready"));
     } catch (error) {
@@ -79,17 +84,6 @@ class TcpBench {
     rmSync(this.#place, { recursive: true, force: true });
   }
 
-  #compile(): void {
-    const { status, stderr } = spawnSync("cc", ["-O2", "-o", this.#program, FIXTURE], {
-      encoding: "utf8",
-    });
-    if (status === 0) return;
-    throw new V2Error("NO_COMPILER", `the load program cannot be compiled: ${stderr ?? "no cc"}`, {
-      remedy: "apt install gcc libc6-dev",
-      exitCode: EXIT.unavailable,
-    });
-  }
-
   /** Sets one path up, from switch to addresses. */
   async #make(path: Path): Promise<void> {
     const spaces = this.#spaces;
@@ -98,16 +92,13 @@ class TcpBench {
       ["left", `l${number}`],
       ["right", `r${number}`],
     ] as const;
-    const isOurs = path.startsWith("our");
     const directory = join(this.#place, `switch${number}`);
-    const taps = path.endsWith(", taps") ? sides.flatMap(([, name]) => ["-t", name]) : [];
+    const hasTaps = path.endsWith(", taps") || path.endsWith(", hops");
     if (path === "veth") {
-      const ends = ["l5", "type", "veth", "peer", "name", "r5"];
-      spaces.run("middle", "ip", "link", "add", ...ends);
+      const [l, r] = sides.map(([, name]) => name) as [string, string];
+      spaces.run("middle", "ip", "link", "add", l, "type", "veth", "peer", "name", r);
     } else {
-      const words = isOurs
-        ? [...V2, "switch", "--nostdin", "-s", directory, ...taps]
-        : ["vde_switch", "-s", directory, ...taps];
+      const words = this.#switchLine(path, directory, hasTaps ? sides.map(([, name]) => name) : []);
       const { child } = spaces.start("middle", ...words);
       await until(words.join(" "), () => {
         if (child.exitCode !== null) throw new V2Error("NO_SWITCH", `${words.join(" ")} ended`);
@@ -115,12 +106,25 @@ class TcpBench {
       });
     }
     for (const [i, [side, name]] of sides.entries()) {
-      if (path === "veth" || taps.length > 0) await spaces.move(name, side);
+      if (path === "veth" || hasTaps) await spaces.move(name, side);
       else if (path.endsWith("our plugs")) {
         spaces.start(side, ...V2, "plug", directory, `tap://${name}`);
       } else spaces.start(side, "vde_plug2tap", "-s", directory, name);
       await spaces.configure(side, name, addresses(path)[i]!);
     }
+  }
+
+  /** Command line of the switch or forwarder of a path. */
+  #switchLine(path: Path, directory: string, taps: readonly string[]): readonly string[] {
+    const [kind, ends] = path.split(", ");
+    if (kind === "vde-forward") {
+      const mode = ends === "plug2tap" ? "switch" : ends!;
+      return [this.#forwarder, mode, directory, ...taps];
+    }
+    const options = ["-s", directory, ...taps.flatMap((name) => ["-t", name])];
+    return kind === "our switch"
+      ? [...V2, "switch", "--nostdin", ...options]
+      : ["vde_switch", ...options];
   }
 }
 
@@ -130,14 +134,17 @@ function addresses(path: Path): readonly [string, string] {
   return [`${network}.1`, `${network}.2`];
 }
 
-/** @throws V2Error without a C compiler, Debian's vde2, or namespaces. */
-export async function run({ runs, seconds = 1 }: TcpOptions): Promise<Figure[]> {
-  const bench = await TcpBench.open();
-  const rates = new Map<Path, number[]>(PATHS.map((path) => [path, []]));
+/** Megabits per second of each round, by path; all paths exist at once, and take turns. */
+export async function measurePaths(
+  paths: readonly Path[],
+  { runs, seconds = 1 }: TcpOptions,
+): Promise<Map<Path, number[]>> {
+  const bench = await TcpBench.open(paths);
+  const rates = new Map<Path, number[]>(paths.map((path) => [path, []]));
   try {
     for (let round = -1; round < runs; round++) {
       // Whoever is last in one round is first in the next.
-      const order = round % 2 === 0 ? PATHS : PATHS.toReversed();
+      const order = round % 2 === 0 ? paths : paths.toReversed();
       for (const path of order) {
         const rate = bench.measure(path, round < 0 ? seconds / 4 : seconds);
         if (round >= 0) rates.get(path)!.push(rate);
@@ -146,6 +153,13 @@ export async function run({ runs, seconds = 1 }: TcpOptions): Promise<Figure[]> 
   } finally {
     await bench.close();
   }
+  return rates;
+}
+
+/** @throws V2Error without a C compiler, Debian's vde2, or namespaces. */
+export async function run(options: TcpOptions): Promise<Figure[]> {
+  const paths = PATHS.filter((path) => !path.startsWith("vde-forward"));
+  const rates = await measurePaths(paths, options);
   const compare = (name: string, ours: Path, peer: Path): Figure =>
     rateFigure(
       { bench: "vde-tcp", case: name, metric: "throughput", peerName: peer },

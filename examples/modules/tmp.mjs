@@ -1,4 +1,4 @@
-/** A /tmp of its own for a command, in a directory of yours: `v2 view -p tmp,dir=$HOME/t -- CMD`. */
+/** A /tmp of its own, in a directory of yours: `v2 view -p tmp,dir=$HOME/t -- CMD`. */
 import { module } from "virtualsquare/viewos";
 
 const OPERATIONS =

@@ -1,4 +1,4 @@
-/** Everything twice: /unreal/X is X, and so is /unreal/unreal/X. `v2 view -p unreal -- ls /unreal` */
+/** Everything twice: /unreal/X is X, and so is /unreal/unreal/X. `v2 view -p unreal -- CMD` */
 import { module } from "virtualsquare/viewos";
 
 const OPERATIONS =

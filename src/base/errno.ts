@@ -38,6 +38,7 @@ const TABLE = [
   [40, "ELOOP", "Too many levels of symbolic links"],
   [71, "EPROTO", "Protocol error"],
   [75, "EOVERFLOW", "Value too large for defined data type"],
+  [87, "EUSERS", "Too many users"],
   [88, "ENOTSOCK", "Socket operation on non-socket"],
   [90, "EMSGSIZE", "Message too long"],
   [92, "ENOPROTOOPT", "Protocol not available"],

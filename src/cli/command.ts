@@ -56,6 +56,8 @@ export interface CommandSpec {
   readonly options: { readonly [name: string]: OptionSpec };
   /** Options end at the first word; all from there on is `rest` (commands that run a command). */
   readonly stopAtFirstWord?: boolean;
+  /** All words go to `rest` as they stand (switches such as `-s` are not options); --help apart. */
+  readonly rawWords?: boolean;
   /** Command line and what it does; shown first in help. */
   readonly examples: readonly (readonly [line: string, effect: string])[];
   readonly load: () => Promise<{ readonly run: Run }>;

@@ -3,7 +3,6 @@ import { EXIT, V2Error } from "../base/index.ts";
 import { becomeGuest, findView, sessionSocketPath } from "../engine/index.ts";
 import { viewName } from "../lab/index.ts";
 import { connectSession, inheritedDescriptors } from "../sys/index.ts";
-import { decodeTraps } from "../viewos/index.ts";
 import type { Invocation } from "./command.ts";
 import { allWords, labOf, wordAt } from "./lab-support.ts";
 
@@ -27,5 +26,6 @@ export async function run(invocation: Invocation): Promise<number> {
   Object.assign(process.env, plan.env);
   const given = words.slice(words[2] === "--" ? 3 : 2);
   const command = given.length > 0 ? given : [process.env["SHELL"] ?? "/bin/sh"];
-  becomeGuest(session, { view: { pid: view.pid } }, command, inherited, decodeTraps(view.traps));
+  const traps = view.modules === undefined ? {} : { modules: view.modules };
+  becomeGuest(session, { view: { pid: view.pid } }, command, inherited, traps);
 }

@@ -157,5 +157,8 @@ class Parser {
  * @returns options, words and rest for the command, or what is wrong
  */
 export function parseWords(command: CommandSpec, words: readonly string[]): Parsed | UsageProblem {
+  if (command.rawWords === true && words[0] !== "--help") {
+    return { options: {}, words: [], rest: words, help: false };
+  }
   return new Parser(command, words).run(command.stopAtFirstWord === true);
 }

@@ -7,7 +7,7 @@ export const VIEW_COMMANDS: readonly CommandSpec[] = [
     group: "Views",
     summary: "run a command with its own view of mounts, names and network",
     usage:
-      "[--name N] [--root] [--net SWITCH[,ip=…][,mac=…]]… [--mount SPEC]… [--module FILE[,OPTION…]]… [--trap CLASS,…] [--trace[=CLASS[,CLASS…]]] [--trace-to FILE] [--json] [-- CMD…]",
+      "[--name N] [--root] [--net SWITCH[,ip=…][,mac=…]]… [--mount SPEC]… [--module FILE[,OPTION…]]… [--trace[=CLASS[,CLASS…]]] [--trace-to FILE] [--json] [--trap=CLASS] [--deny PATH]… [-- CMD…]",
     details: [
       "CMD (default: your shell) runs as you, with your files, terminal, job control and exit status.",
       "What it mounts (mount, vumount, FUSE servers) is seen in the view only.",
@@ -35,12 +35,6 @@ export const VIEW_COMMANDS: readonly CommandSpec[] = [
         value: "FILE[,OPTION…]",
         help: "module that answers calls and mounts: ./mine.js, a package, or a built-in name",
       },
-      trap: {
-        type: "string",
-        multiple: true,
-        value: "CLASS,…",
-        help: "trap these calls for modules that are inserted later (path, socket-ops, …)",
-      },
       trace: {
         type: "string",
         optionalValue: true,
@@ -52,6 +46,22 @@ export const VIEW_COMMANDS: readonly CommandSpec[] = [
         value: "FILE",
         help: "write the trace there instead of to standard error",
       },
+      trap: {
+        type: "string",
+        value: "CLASS,…",
+        help: "calls that the supervisor answers itself: path, path-read, path-write, writing",
+      },
+      deny: {
+        type: "string",
+        multiple: true,
+        value: "PATH",
+        help: "file or directory that all calls are refused (EACCES); implies --trap=path",
+      },
+      "setuid-root": {
+        type: "boolean",
+        help: "tell set-user-id programs that they are root (default: where mount(8) insists on it)",
+      },
+      "no-prompt": { type: "boolean", help: "leave the prompt of shells as it is" },
       json: { type: "boolean", help: "trace as JSON, one object per line" },
     },
     stopAtFirstWord: true,
@@ -91,10 +101,11 @@ export const VIEW_COMMANDS: readonly CommandSpec[] = [
     summary: "mount inside a view, without the checks of mount(8)",
     usage: "[-t TYPE] [-o OPTIONS] [-r] [-B | -R | -M] SOURCE TARGET",
     options: {
-      type: { type: "string", short: "t", value: "TYPE", help: "file system type" },
+      types: { type: "string", short: "t", value: "TYPE", help: "file system type" },
       options: { type: "string", short: "o", value: "LIST", help: "options, comma-separated" },
       "read-only": { type: "boolean", short: "r", help: "same as -o ro" },
       "read-write": { type: "boolean", short: "w", help: "same as -o rw (default)" },
+      rw: { type: "boolean", help: "the same" },
       bind: { type: "boolean", short: "B", help: "bind a directory or file" },
       rbind: { type: "boolean", short: "R", help: "bind with everything mounted below" },
       move: { type: "boolean", short: "M", help: "move a mount" },
@@ -107,10 +118,12 @@ export const VIEW_COMMANDS: readonly CommandSpec[] = [
     group: "Views",
     aliases: ["vuumount", "viewumount"],
     summary: "unmount inside a view, without the checks of umount(8)",
-    usage: "[-f] [-d] TARGET…",
+    usage: "[-f] [-d | -l] TARGET…",
     options: {
       force: { type: "boolean", short: "f", help: "force (MNT_FORCE)" },
       detach: { type: "boolean", short: "d", help: "detach now, clean up later (MNT_DETACH)" },
+      "detach-loop": { type: "boolean", help: "the same" },
+      lazy: { type: "boolean", short: "l", help: "the same" },
     },
     examples: [["vuumount /mnt", "undo a mount of this view"]],
     load: () => import("./vuumount.ts"),

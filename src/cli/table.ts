@@ -10,10 +10,14 @@ import { PROGRAM_COMMANDS } from "./table-program.ts";
 import { VDE_CAPTURE_COMMANDS } from "./table-vde-capture.ts";
 import { VDE_CONSOLE_COMMANDS } from "./table-vde-console.ts";
 import { VDE_COMMANDS } from "./table-vde.ts";
+import { VIEW_CLASSIC_COMMANDS } from "./table-view-classic.ts";
+import { VIEW_CONTROL_COMMANDS } from "./table-view-control.ts";
 import { VIEW_COMMANDS } from "./table-view.ts";
 
 export const COMMANDS: readonly CommandSpec[] = [
   ...VIEW_COMMANDS,
+  ...VIEW_CLASSIC_COMMANDS,
+  ...VIEW_CONTROL_COMMANDS,
   ...VDE_COMMANDS,
   ...VDE_CONSOLE_COMMANDS,
   ...VDE_CAPTURE_COMMANDS,

@@ -1,9 +1,15 @@
 /** `v2 view exec NAME -- CMD…`: enters a running view by name. */
 import { V2Error, EXIT } from "../base/index.ts";
-import { becomeGuest, findView, listViews, sessionSocketPath } from "../engine/index.ts";
+import {
+  becomeGuest,
+  findView,
+  listViews,
+  sessionOfOwnView,
+  sessionSocketPath,
+} from "../engine/index.ts";
 import { connectSession, inheritedDescriptors } from "../sys/index.ts";
-import { decodeTraps } from "../viewos/index.ts";
 import type { Invocation } from "./command.ts";
+import { isPromptingShell, showInPrompt } from "./view-prompt.ts";
 
 /** Never returns on success: this process becomes the command. */
 export async function run(invocation: Invocation): Promise<number> {
@@ -25,7 +31,11 @@ export async function run(invocation: Invocation): Promise<number> {
       exitCode: EXIT.notFound,
     });
   }
-  const session = connectSession(sessionSocketPath(name));
+  const inside = sessionOfOwnView();
+  const session = inside ?? connectSession(sessionSocketPath(name));
   const command = argv.length > 0 ? argv : [process.env["SHELL"] ?? "/bin/sh"];
-  becomeGuest(session, { view: { pid: view.pid } }, command, inherited, decodeTraps(view.traps));
+  if (isPromptingShell(command)) showInPrompt(name, command[0]);
+  const traps = view.modules === undefined ? {} : { modules: view.modules };
+  const isInside = inside !== undefined;
+  becomeGuest(session, { view: { pid: view.pid } }, command, inherited, traps, isInside);
 }

@@ -7,19 +7,18 @@ import {
   newView,
   parseInsertion,
   parseViewNet,
+  type PathTraps,
+  sessionOfOwnView,
   startSupervisor,
   TRACED_BY_DEFAULT,
   type TraceOptions,
+  viewInside,
+  type ViewTraps,
 } from "../engine/index.ts";
 import { inheritedDescriptors } from "../sys/index.ts";
-import {
-  CLASS_GROUPS,
-  isTrapName,
-  parseMountSpec,
-  SYSCALL_CLASSES,
-  type Trap,
-} from "../viewos/index.ts";
+import { CLASS_GROUPS, isTrapName, parseMountSpec, SYSCALL_CLASSES } from "../viewos/index.ts";
 import type { Invocation } from "./command.ts";
+import { isPromptingShell, showInPrompt } from "./view-prompt.ts";
 
 const STANDARD_ERROR = 2;
 
@@ -31,23 +30,6 @@ function list(value: Invocation["options"][string]): readonly string[] {
 interface Trace {
   readonly options: TraceOptions;
   readonly file: string | undefined;
-}
-
-function checkCalls(option: string, words: readonly string[]): void {
-  const wrong = words.find((word) => !isTrapName(word));
-  if (wrong === undefined) return;
-  const known = [...Object.keys(CLASS_GROUPS), ...SYSCALL_CLASSES].join(", ");
-  throw new V2Error("TRACE_CLASS", `${option}: '${wrong}' is no class and no system call`, {
-    remedy: `classes are ${known}`,
-    exitCode: EXIT.usage,
-  });
-}
-
-/** The option --trap: what modules that are inserted later can answer. */
-function parseTraps(options: Invocation["options"]): readonly Trap[] {
-  const calls = list(options["trap"]).flatMap((words) => words.split(","));
-  checkCalls("--trap", calls);
-  return calls.length === 0 ? [] : [{ calls }];
 }
 
 /** The options --trace, --trace-to and --json; each of the first two asks for a trace. */
@@ -63,8 +45,38 @@ function parseTrace(options: Invocation["options"]): Trace | undefined {
     });
   }
   const asked = words === undefined || words === "" ? TRACED_BY_DEFAULT : words.split(",");
-  checkCalls("--trace", asked);
+  const wrong = asked.find((word) => !isTrapName(word));
+  if (wrong !== undefined) {
+    const known = [...Object.keys(CLASS_GROUPS), ...SYSCALL_CLASSES].join(", ");
+    throw new V2Error("TRACE_CLASS", `--trace: '${wrong}' is no class and no system call`, {
+      remedy: `classes are ${known}`,
+      exitCode: EXIT.usage,
+    });
+  }
   return { options: { calls: asked, json }, file };
+}
+
+/** The options --trap and --deny: the second asks for all calls that name files. */
+function parsePathTraps(options: Invocation["options"]): PathTraps | undefined {
+  const words = options["trap"] as string | undefined;
+  const deny = list(options["deny"]);
+  if (words === undefined && deny.length === 0) return undefined;
+  const calls = words === undefined || deny.length > 0 ? ["path"] : words.split(",");
+  const wrong = calls.find((word) => word !== "writing" && !isTrapName(word));
+  if (wrong !== undefined) {
+    throw new V2Error("TRAP_CLASS", `--trap: '${wrong}' is no class and no system call`, {
+      remedy: "the classes that name files are path, path-read, path-write, and writing",
+      exitCode: EXIT.usage,
+    });
+  }
+  const relative = deny.find((path) => !path.startsWith("/"));
+  if (relative !== undefined) {
+    throw new V2Error("USAGE", `--deny: '${relative}' is no absolute path`, {
+      remedy: "give the path as the view has it, from / on",
+      exitCode: EXIT.usage,
+    });
+  }
+  return { calls, deny };
 }
 
 function openTraceFile(file: string): number {
@@ -75,6 +87,23 @@ function openTraceFile(file: string): number {
   }
 }
 
+/** The shell whose prompt shows the view: the command, or what a start-up script ends in. */
+function promptingShell(
+  options: Invocation["options"],
+  argv: readonly string[],
+): string | undefined {
+  const named = options["prompt-for"] as string | undefined;
+  return named ?? (isPromptingShell(argv) ? argv[0] : undefined);
+}
+
+/** Only the filter of the outermost view can send calls to a supervisor. */
+function noTrapsInside(option: string): V2Error {
+  return new V2Error("TRAPS_INSIDE", `a view inside a view cannot begin with --${option}`, {
+    remedy: `give it to the outermost view: v2 view --${option} -- CMD concerns all views in it`,
+    exitCode: EXIT.unavailable,
+  });
+}
+
 /** Never returns on success: this process becomes the command. */
 export async function run(invocation: Invocation): Promise<number> {
   const inherited = inheritedDescriptors();
@@ -83,34 +112,41 @@ export async function run(invocation: Invocation): Promise<number> {
   const net = list(options["net"]).map(parseViewNet);
   const mounts = list(options["mount"]).map(parseMountSpec);
   const trace = parseTrace(options);
+  const paths = parsePathTraps(options);
+  const traps: ViewTraps = {
+    ...(trace === undefined ? {} : { trace: trace.options }),
+    ...(paths === undefined ? {} : { paths }),
+    ...(options["setuid-root"] === true ? { setuidRoot: true } : {}),
+  };
   const modules = list(options["module"]).map((text) => parseInsertion(text, process.cwd()));
-  const traps = parseTraps(options);
   const words = [...invocation.words, ...invocation.rest];
   const argv = words.length > 0 ? words : [process.env["SHELL"] ?? "/bin/sh"];
+  const session = sessionOfOwnView();
+  if (session !== undefined) {
+    if (trace !== undefined) throw noTrapsInside("trace");
+    if (paths !== undefined) throw noTrapsInside("trap");
+    if (modules.length > 0) throw noTrapsInside("module");
+    if (name !== undefined && options["no-prompt"] !== true) {
+      showInPrompt(name, promptingShell(options, argv));
+    }
+    const facts = { ...(name === undefined ? {} : { name }), net };
+    const root = options["root"] === true;
+    const destination = viewInside({ facts, root, hostName: name, mounts });
+    becomeGuest(session, destination, argv, inherited);
+  }
   if (name !== undefined) claimViewName(name);
   const file = trace?.file === undefined ? undefined : openTraceFile(trace.file);
-  const {
-    pid,
-    session,
-    traps: needed,
-  } = startSupervisor({
+  const supervisor = startSupervisor({
     root: options["root"] === true,
     orphan: true,
-    config: {
-      name,
-      net,
-      modules,
-      traps,
-      ...(modules.length === 0 ? {} : { log: true }),
-      ...(trace === undefined ? {} : { trace: trace.options }),
-    },
+    config: { name, net, traps, modules, log: modules.length > 0 },
     ...(modules.length === 0 ? {} : { logTo: STANDARD_ERROR }),
     ...(trace === undefined ? {} : { traceTo: file ?? STANDARD_ERROR }),
   });
   if (file !== undefined) closeSync(file);
-  const view = newView({ supervisorPid: pid, hostName: name, mounts, network: net.length > 0 });
-  becomeGuest(session, view, argv, inherited, [
-    ...(trace === undefined ? [] : [{ calls: trace.options.calls }]),
-    ...needed,
-  ]);
+  const shownAs = name ?? `view[${supervisor.pid}]`;
+  if (options["no-prompt"] !== true) showInPrompt(shownAs, promptingShell(options, argv));
+  const network = net.length > 0;
+  const view = newView({ supervisorPid: supervisor.pid, hostName: name, mounts, network });
+  becomeGuest(supervisor.session, view, argv, inherited, supervisor.traps);
 }

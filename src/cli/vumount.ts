@@ -26,7 +26,7 @@ export async function run(invocation: Invocation): Promise<number> {
       exitCode: EXIT.usage,
     });
   }
-  const type = options["type"] as string | undefined;
+  const type = options["types"] as string | undefined;
   const letters = [
     ["bind", MS.BIND],
     ["rbind", MS.BIND | MS.REC],

@@ -7,6 +7,8 @@ import type { Invocation } from "./command.ts";
 const FLAGS = [
   ["force", 1],
   ["detach", 2],
+  ["detach-loop", 2],
+  ["lazy", 2],
 ] as const;
 
 /** `vuumount [-f] [-d] TARGET…`; all targets are tried, the first failure is reported. */

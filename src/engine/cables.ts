@@ -10,10 +10,11 @@ const REPLUG_MS = 500;
 
 /**
  * Gives the network namespace of process `pid` its interfaces, each with a cable to its switch;
- * resolves when all are configured. The cables last as long as this process.
+ * resolves when all are configured. The cables last as long as this process, or until unplugged.
+ * @returns unplugs them
  * @throws V2Error with the first reason why an interface cannot be made.
  */
-export async function plugCables(pid: number, nets: readonly ViewNet[]): Promise<void> {
+export async function plugCables(pid: number, nets: readonly ViewNet[]): Promise<() => void> {
   const pumps = nets.map((net, index) => {
     const options = namespaceCable(pid, net.interface ?? `eth${index}`, net);
     return new PumpThread({
@@ -23,10 +24,13 @@ export async function plugCables(pid: number, nets: readonly ViewNet[]): Promise
     });
   });
   // A thread that waits in the kernel must be woken before the process can end.
-  process.once("exit", () => {
+  const unplug = (): void => {
+    process.off("exit", unplug);
     for (const pump of pumps) void pump.stop();
-  });
+  };
+  process.once("exit", unplug);
   await Promise.all(pumps.map((pump) => pump.joined));
+  return unplug;
 }
 
 function namespaceCable(pid: number, name: string, net: ViewNet): NamespaceCableOptions {

@@ -1,3 +1,7 @@
+export { type ControlClient, controlOfOwnView, openControl } from "./control-client.ts";
+export type { DebugState } from "./debug-operation.ts";
+export type { ControlCaller, ControlHandler, ControlServer } from "./control-server.ts";
+export type { PathTraps } from "./path-traps.ts";
 export {
   claimViewName,
   findView,
@@ -9,9 +13,17 @@ export {
   sessionSocketPath,
   tidyRunDirectory,
 } from "./run-directory.ts";
+export type { ViewTraps } from "./view-traps.ts";
 export { TRACED_BY_DEFAULT, type TraceOptions } from "./tracer.ts";
 export { type InsertOptions, parseInsertion } from "./modules.ts";
-export { becomeGuest, type Destination, newView, startSupervisor } from "./start.ts";
+export {
+  becomeGuest,
+  type Destination,
+  newView,
+  sessionOfOwnView,
+  startSupervisor,
+  viewInside,
+} from "./start.ts";
 export {
   type RunOptions,
   type RunResult,
@@ -20,3 +32,4 @@ export {
   type ViewOptions,
 } from "./view.ts";
 export { parseViewNet, type ViewNet } from "./view-net.ts";
+export type { ViewNames } from "./view-state.ts";

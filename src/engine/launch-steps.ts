@@ -17,6 +17,15 @@ export const MESSAGE = {
    * "L" pid, with descriptors [listener, mount namespace, UTS namespace]: the filter is in place.
    */
   listener: 0x4c,
+  /** "C" pid, with [stream socket]: whoever sent it wants the control socket at its other end. */
+  control: 0x43,
+  /**
+   * "V" and `NestedViewFacts`, with descriptors [mount namespace, UTS namespace, user namespace,
+   * standard error]: the namespaces of a view inside a view exist; waits for its maps.
+   */
+  nested: 0x56,
+  /** "B": the view inside a view is as it was asked for; the command comes next. */
+  born: 0x42,
   /** "D" JSON, to a starter and in pieces: what the modules of a view that starts must trap. */
   modules: 0x44,
   /** "F" errno label, with descriptor [standard error]: a step failed; waits for its exit code. */
@@ -92,19 +101,23 @@ export class Launcher {
   /**
    * Sends a message: kind and a 32-bit value, which may be the result of an earlier step.
    * @param descriptors passed along (SCM_RIGHTS): numbers or results of earlier steps.
+   * @param text what follows the value
    */
   send(
     kind: number,
     value: Step | undefined,
     descriptors: readonly (number | Step)[] = [],
     flags = 0,
+    text = "",
   ): void {
-    const octets = new Uint8Array(8);
+    const tail = new TextEncoder().encode(text);
+    const octets = new Uint8Array(MESSAGE_HEADER_OCTETS + tail.length);
     octets[0] = kind;
+    octets.set(tail, MESSAGE_HEADER_OCTETS);
     const address = this.program.bytes(octets);
     // The value is stored unaligned behind the kind: one 32-bit store, fine on x86_64 and aarch64.
     value?.stores.push(address + 1n);
-    const header = this.#messageHeader([[address, MESSAGE_HEADER_OCTETS]], descriptors);
+    const header = this.#messageHeader([[address, octets.length]], descriptors);
     this.step("supervisor", SYS.sendmsg, [this.#session, header, flags]);
   }
 

@@ -19,6 +19,7 @@ import {
   type Trap,
   trapRules,
 } from "../viewos/index.ts";
+import type { ViewNet } from "./view-net.ts";
 import { Launcher, LISTENER_MESSAGE_FLAGS, MESSAGE } from "./launch-steps.ts";
 
 const PR_CAP_AMBIENT = 47;
@@ -33,6 +34,8 @@ const RLIMIT_NOFILE = 7;
 const SIGCHLD = 17;
 const SIGPIPE = 13;
 const SIGXFSZ = 25;
+const O_CLOEXEC = 0o2000000;
+const O_WRONLY_CLOEXEC = 0o2000001;
 
 /** How user numbers of the host appear in the view. */
 export interface IdentityMaps {
@@ -150,6 +153,23 @@ export interface NewView {
   readonly network: boolean;
 }
 
+/** What the supervisor is told of a view inside a view. */
+export interface NestedViewFacts {
+  readonly name?: string;
+  readonly net?: readonly ViewNet[];
+  /** The view ends with its first process. */
+  readonly bound?: boolean;
+}
+
+/** A view to be made inside the view that the launcher is in. */
+export interface NestedView {
+  readonly facts: NestedViewFacts;
+  readonly maps: IdentityMaps;
+  readonly hostName: string | undefined;
+  readonly mounts: readonly MountSpec[];
+  readonly network: boolean;
+}
+
 export interface Command {
   /** Paths to try in turn. */
   readonly candidates: readonly string[];
@@ -159,14 +179,22 @@ export interface Command {
 
 export interface GuestPlan {
   readonly session: number;
-  readonly enter: { readonly view: ExistingView } | { readonly create: NewView };
+  readonly enter:
+    | { readonly view: ExistingView }
+    | { readonly create: NewView }
+    | { readonly nest: NestedView };
   readonly directory: string;
   /** Soft and hard limit of open files to restore (Node raises the soft one). */
   readonly openFiles: readonly [soft: bigint, hard: bigint] | undefined;
-  /** Calls that reach the supervisor besides those of level 0. */
-  readonly traps: readonly Trap[];
+  /**
+   * Calls that reach the supervisor besides those of level 0. Undefined: no filter, because the
+   * launcher is under one already, and only one of them can have a listener.
+   */
+  readonly traps: readonly Trap[] | undefined;
   /** Undefined: a holder, which only keeps the view alive. */
   readonly command: Command | undefined;
+  /** A holder says there, with one octet, that the view is complete, and ends with its peer. */
+  readonly lifeline?: number;
 }
 
 /** The executable that becomes a process of a view. */
@@ -174,11 +202,16 @@ export function guestProgram(plan: GuestPlan): Uint8Array {
   const launcher = new Launcher(plan.session);
   launcher.step("session", SYS.fcntl, [plan.session, F_SETFD, FD_CLOEXEC]);
   if ("view" in plan.enter) joinView(launcher, plan.enter.view);
+  else if ("nest" in plan.enter) nestView(launcher, plan.enter.nest);
   else makeView(launcher, plan.enter.create);
   launcher.attempt(SYS.chdir, [launcher.program.string(plan.directory)]);
   restoreAfterNode(launcher, plan);
-  installFilter(launcher, plan);
-  if (plan.command === undefined) hold(launcher, plan.session);
+  if (plan.traps !== undefined) installFilter(launcher, plan.session, plan.traps);
+  if ("nest" in plan.enter) {
+    launcher.send(MESSAGE.born, undefined);
+    launcher.awaitAnswer("the view");
+  }
+  if (plan.command === undefined) hold(launcher, plan.session, plan.lifeline);
   else {
     const { program } = launcher;
     launcher.execute(
@@ -213,14 +246,79 @@ function joinView(launcher: Launcher, view: ExistingView): void {
 }
 
 function makeView(launcher: Launcher, view: NewView): void {
-  const { program } = launcher;
   joinUserNamespace(launcher, view.supervisorPid);
   const network = view.network ? CLONE.NEWNET : 0;
   launcher.step("the view's namespaces", SYS.unshare, [CLONE.NEWNS | CLONE.NEWUTS | network]);
-  // Mounts made outside later still appear inside; nothing done inside reaches the outside.
-  const everything = program.string("/");
-  const none = program.string("none");
+  cutOff(launcher);
+  furnish(launcher, view);
+}
+
+/** Mounts made outside later still appear inside; nothing done inside reaches the outside. */
+function cutOff(launcher: Launcher): void {
+  const everything = launcher.program.string("/");
+  const none = launcher.program.string("none");
   launcher.step("the view's mounts", SYS.mount, [none, everything, 0, MS.REC | MS.SLAVE, 0]);
+}
+
+/**
+ * A view inside a view has a user namespace of its own inside that of its maker, who has no right
+ * to make the others otherwise.
+ */
+function nestView(launcher: Launcher, view: NestedView): void {
+  const network = view.network ? CLONE.NEWNET : 0;
+  makeUserNamespace(launcher, view.maps, CLONE.NEWNS | CLONE.NEWUTS | network);
+  cutOff(launcher);
+  const [mounts, names, user] = ["mnt", "uts", "user"].map((kind) =>
+    launcher.step(kind, SYS.open, [launcher.program.string(`/proc/self/ns/${kind}`), O_CLOEXEC, 0]),
+  );
+  const facts = JSON.stringify(view.facts);
+  launcher.send(MESSAGE.nested, undefined, [mounts!, names!, user!, 2], 0, facts);
+  launcher.awaitAnswer("the view");
+  // The supervisor has put another tree in the place of our mounts: go there.
+  launcher.step("the view's mounts", SYS.setns, [mounts!.result, CLONE.NEWNS]);
+  for (const opened of [mounts!, names!, user!]) launcher.attempt(SYS.close, [opened.result]);
+  furnish(launcher, view);
+}
+
+/** unshare(2) of a user namespace and others, and the maps of the first. */
+function makeUserNamespace(launcher: Launcher, maps: IdentityMaps, others: number): void {
+  const { program } = launcher;
+  const label = "a user namespace";
+  const flags = CLONE.NEWUSER | others;
+  if (!maps.fromOutside) {
+    launcher.step(label, SYS.unshare, [flags]);
+    launcher.writeFile("the group map", "/proc/self/setgroups", "deny");
+    launcher.writeFile("the user map", "/proc/self/uid_map", maps.uid);
+    launcher.writeFile("the group map", "/proc/self/gid_map", maps.gid);
+    return;
+  }
+  // Many numbers may be mapped only by a process outside that has the right: a child which stays.
+  const self = launcher.step(label, SYS.open, [program.string("/proc/self"), O_CLOEXEC, 0]);
+  const made = launcher.step(label, SYS.eventfd2, [0, O_CLOEXEC]);
+  const fork = launcher.step(label, SYS.clone, [SIGCHLD, 0, 0, 0, 0], 1);
+  launcher.step(label, SYS.unshare, [flags]);
+  launcher.step(label, SYS.write, [made.result, program.words([1]), 8]);
+  launcher.step(label, SYS.wait4, [fork.result, 0, 0, 0]);
+  const written = launcher.open("/proc/self/uid_map");
+  launcher.step("the user map", SYS.read, [written, program.bytes(new Uint8Array(8)), 8], 1);
+  const last = launcher.step(label, SYS.close, [self.result]);
+  // In the child clone returns 0: that "failure" is the path of the child.
+  const wait = program.detached(SYS.read, [made.result, program.bytes(new Uint8Array(8)), 8]);
+  fork.onFailure = wait;
+  launcher.continueAt(wait);
+  for (const kind of ["uid", "gid"] as const) {
+    const text = new TextEncoder().encode(maps[kind]);
+    const path = program.string(`${kind}_map`);
+    const file = launcher.attempt(SYS.openat, [self.result, path, O_WRONLY_CLOEXEC]);
+    launcher.attempt(SYS.write, [file.result, program.bytes(text), text.length]);
+  }
+  const end = launcher.attempt(SYS.exit_group, [0]);
+  end.next = end;
+  launcher.continueAt(last);
+}
+
+function furnish(launcher: Launcher, view: NewView | NestedView): void {
+  const { program } = launcher;
   if (view.hostName !== undefined) {
     const name = new TextEncoder().encode(view.hostName);
     launcher.step("the host name", SYS.sethostname, [program.bytes(name), name.length]);
@@ -287,7 +385,7 @@ export function viewRules(traps: readonly Trap[]): FilterRule[] {
   return [...trapRules(traps), ...levelZeroRules(), ...coldRules(coldTraps())];
 }
 
-function installFilter(launcher: Launcher, { session, traps }: GuestPlan): void {
+function installFilter(launcher: Launcher, session: number, traps: readonly Trap[]): void {
   const { program } = launcher;
   const message = traps.length === 0 ? [] : [listenerMessageRule(session)];
   const filter = compileFilter([...message, ...viewRules(traps)]);
@@ -313,8 +411,15 @@ function installFilter(launcher: Launcher, { session, traps }: GuestPlan): void 
   before519.stores.push(...install.stores);
 }
 
-function hold(launcher: Launcher, session: number): void {
+function hold(launcher: Launcher, session: number, lifeline: number | undefined): void {
   launcher.attempt(SYS.close, [session]);
+  if (lifeline !== undefined) {
+    const octet = launcher.program.bytes(Uint8Array.of(1));
+    launcher.attempt(SYS.write, [lifeline, octet, 1]);
+    launcher.attempt(SYS.read, [lifeline, octet, 1]);
+    launcher.attempt(SYS.exit_group, [0]);
+    return;
+  }
   const wait = launcher.attempt(SYS.pause, []);
   wait.next = wait;
   wait.onFailure = wait;

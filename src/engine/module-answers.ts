@@ -1,6 +1,6 @@
 /** What a module's decision about a call comes to: the reply to its caller. */
 import { ERRNO } from "../base/index.ts";
-import { type GuestMemory, memoryFile, type NotifyListener, readUtsName } from "../sys/index.ts";
+import { type GuestMemory, memoryFile, type NotifyListener } from "../sys/index.ts";
 import {
   type Decision,
   emitUtsName,
@@ -8,7 +8,6 @@ import {
   opensForWriting,
   type Operation,
   type OperationFields,
-  parseUtsName,
   type TakenCall,
   type UtsName,
 } from "../viewos/index.ts";
@@ -53,7 +52,8 @@ export class ModuleAnswers {
   #emulate({ request, taken, offered }: DecidedCall): Answer {
     const { operation } = offered;
     if (operation === "uname") {
-      return this.#write(request, taken, emitUtsName(taken.call.name, parseUtsName(readUtsName())));
+      const { names } = offered.fields as OperationFields["uname"];
+      return this.#write(request, taken, emitUtsName(taken.call.name, names));
     }
     const inMemory = taken.call.name === "setgroups" || taken.call.number !== request.number;
     if (IN_REGISTERS.has(operation) && !inMemory) return CONTINUE;

@@ -31,6 +31,7 @@ import {
 } from "../viewos/index.ts";
 import { type Answer, failure, LATER, reply } from "./answer.ts";
 import { type DecidedCall, ModuleAnswers } from "./module-answers.ts";
+import type { Grounds } from "./grounds.ts";
 import type { CallMessage, DecisionMessage, ModulesMessage } from "./module-messages.ts";
 
 /** Calls that wait for modules at once; further ones fail with EAGAIN. */
@@ -60,6 +61,8 @@ export interface ModuleCallsOptions {
   readonly control: MessagePort;
   /** Rung when there is something on `control` or from the module thread. */
   readonly bell: number;
+  readonly standpoint: Standpoint;
+  readonly grounds: Grounds;
   /** Performs a call as if there were no modules. */
   readonly perform: (request: NotifyListener) => Answer;
   /** A call was not decided in time. */
@@ -78,7 +81,6 @@ export class ModuleCalls {
   readonly #answers: ModuleAnswers;
   #interests = new Map<Operation, Interest[]>();
   #calls: MessagePort | undefined;
-  #standpoint: Standpoint | undefined;
   #sequence = 0;
 
   constructor(options: ModuleCallsOptions) {
@@ -98,11 +100,6 @@ export class ModuleCalls {
     return Math.max(0, Math.ceil(next - performance.now()));
   }
 
-  /** We stand in the view from now on. */
-  enter(standpoint: Standpoint): void {
-    this.#standpoint = standpoint;
-  }
-
   /** Takes a call that a module wants; undefined: none does. */
   offer(request: NotifyListener): Answer | undefined {
     if (this.#interests.size === 0) return undefined;
@@ -113,6 +110,7 @@ export class ModuleCalls {
     const operation = this.#operationOf(request, call.name);
     const interests = operation === undefined ? undefined : this.#interests.get(operation);
     if (operation === undefined || interests === undefined) return undefined;
+    this.#stand(request.pid);
     const taken = this.#take(request);
     if (taken === undefined) return failure(ERRNO.EFAULT);
     const fields = operationFields(operation, taken, this.#place(request));
@@ -151,6 +149,14 @@ export class ModuleCalls {
       this.#finish(sequence, { kind: "fail", errno: ERRNO.ETIMEDOUT });
     }
     if (late) this.#options.onLate();
+  }
+
+  /** To the view of the caller: its names and paths are meant. */
+  #stand(pid: number): void {
+    const { standpoint, grounds } = this.#options;
+    const inode = standpoint.namespaceOf(pid, "mnt");
+    const ground = inode === undefined ? undefined : grounds.find("mnt", inode);
+    if (ground !== undefined) grounds.stand(ground);
   }
 
   #hidesCalls(): boolean {
@@ -206,7 +212,7 @@ export class ModuleCalls {
 
   /** What a link of the host's /proc says, as seen in the view; "/" when the process is gone. */
   #link(path: string): string {
-    return this.#standpoint?.readProcLink(path) ?? "/";
+    return this.#options.standpoint.readProcLink(path) ?? "/";
   }
 
   #send(

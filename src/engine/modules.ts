@@ -5,9 +5,10 @@
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
-import { V2Error } from "../base/index.ts";
+import { EXIT, V2Error } from "../base/index.ts";
 import { ringBell } from "../sys/index.ts";
 import {
+  encodeTraps,
   type FilterRule,
   missingCalls,
   moduleTraps,
@@ -16,6 +17,8 @@ import {
   parseOptions,
   type Trap,
 } from "../viewos/index.ts";
+import type { ControlServer } from "./control-server.ts";
+import { sendModuleReport } from "./module-report.ts";
 import type {
   Insertion,
   ModuleEvent,
@@ -55,6 +58,7 @@ export function parseInsertion(text: string, directory: string, permanent = fals
 /** A module as a list shows it. */
 export interface ModuleListing {
   readonly name: string;
+  readonly description: string;
   /** What it was inserted as. */
   readonly specifier: string;
   readonly types: readonly string[];
@@ -151,6 +155,7 @@ export class Modules {
   #modules: Inserted[] = [];
   #thread: ModuleThread | undefined;
   #lastNumber = 0;
+  #firstTraps: string | undefined;
   /** What the processes of the view are trapped by; undefined while there is none. */
   #rules: readonly FilterRule[] | undefined;
   /** Insertions, removals and restarts happen one after the other. */
@@ -160,14 +165,55 @@ export class Modules {
     this.#options = options;
   }
 
-  /** The traps that the modules need in a view that is about to start. */
-  traps(): readonly Trap[] {
-    return this.#modules.flatMap(({ summary }) => moduleTraps(summary));
+  /** What the modules of the start want to be trapped; undefined: nothing. */
+  get firstTraps(): string | undefined {
+    return this.#firstTraps;
   }
 
-  /** From now on the view's filter is that: what it does not trap cannot be answered. */
-  fix(rules: readonly FilterRule[]): void {
-    this.#rules = rules;
+  /**
+   * Inserts the modules that a view starts with, and tells its starter what they want to be
+   * trapped, or which one cannot be inserted.
+   * @param rulesOf the filter of the view's processes, with those traps: it cannot grow later
+   */
+  async begin(
+    wanted: readonly InsertOptions[],
+    session: number,
+    rulesOf: (traps: readonly Trap[]) => readonly FilterRule[],
+  ): Promise<void> {
+    try {
+      for (const options of wanted) await this.insert(options);
+      const traps = this.#modules.flatMap(({ summary }) => moduleTraps(summary));
+      this.#rules = rulesOf(traps);
+      if (wanted.length === 0) return;
+      this.#firstTraps = encodeTraps(traps);
+      sendModuleReport(session, { traps: this.#firstTraps });
+    } catch (error) {
+      const { message } = error as Error;
+      const known = error instanceof V2Error ? error : undefined;
+      const sent = { code: known?.code ?? "MODULE", message, remedy: known?.remedy };
+      sendModuleReport(session, { error: sent });
+    }
+  }
+
+  /** Makes insmod, rmmod and lsmod known. */
+  register(control: ControlServer): void {
+    control.register("insmod", (args) => {
+      const { module, options = "", permanent = false, directory = "/" } = args;
+      if (
+        typeof module !== "string" ||
+        typeof options !== "string" ||
+        typeof permanent !== "boolean" ||
+        typeof directory !== "string"
+      ) {
+        throw new V2Error("ARGUMENTS", "insmod: module, options and directory are texts", {
+          exitCode: EXIT.usage,
+        });
+      }
+      const given = parseOptions(options);
+      return this.insert({ specifier: module, directory, options: given, permanent });
+    });
+    control.register("rmmod", ({ module }) => this.remove(String(module)));
+    control.register("lsmod", () => this.list());
   }
 
   /**
@@ -226,6 +272,7 @@ export class Modules {
   list(): readonly ModuleListing[] {
     return this.#modules.map(({ insertion, summary }) => ({
       name: summary.name,
+      description: summary.description,
       specifier: insertion.specifier,
       types: summary.types,
       operations: summary.hooks.map(({ operation }) => operation),

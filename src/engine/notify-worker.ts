@@ -3,12 +3,11 @@
  * namespaces, takes sessions from launchers, and answers trapped calls. It never touches Node's
  * event loop.
  */
-import { fstatSync, writeSync } from "node:fs";
+import { writeSync } from "node:fs";
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { ERRNO, errnoText, EXIT } from "../base/index.ts";
 import {
   acceptSession,
-  CLONE,
   closeDescriptor,
   NotifyListener,
   POLLIN,
@@ -16,14 +15,23 @@ import {
   receiveMessage,
   sendMessage,
   type SessionMessage,
-  setns,
   Standpoint,
 } from "../sys/index.ts";
-import { reply } from "./answer.ts";
+import { trapsOf, VUSESSION } from "../viewos/index.ts";
+import { type Answer, reply } from "./answer.ts";
+import { ConnectionCount, ControlDoor } from "./control-door.ts";
+import { DebugLog } from "./debug-log.ts";
+import { type GroundId, Grounds } from "./grounds.ts";
 import { MESSAGE, MESSAGE_HEADER_OCTETS } from "./launch-steps.ts";
 import { ModuleCalls } from "./module-calls.ts";
-import { type TraceOptions, Tracer } from "./tracer.ts";
+import { type NestedEvent, Nesting } from "./nesting.ts";
+import { PathCalls } from "./path-calls.ts";
+import { policyOf } from "./path-traps.ts";
+import { SharedSettings } from "./shared-settings.ts";
+import { Tracer } from "./tracer.ts";
 import { TrappedCalls } from "./trapped-calls.ts";
+import { NO_SETTINGS } from "./view-settings.ts";
+import type { ViewTraps } from "./view-traps.ts";
 
 /** ENOSPC of unshare(2) has nothing to do with disks. */
 const LIMIT_HINT =
@@ -34,11 +42,19 @@ export interface NotifyWorkerData {
   readonly session: number;
   /** Listening socket for further sessions; undefined: the view has no name to be entered by. */
   readonly listening: number | undefined;
-  /** Readable or closed: end. */
-  readonly stop: number;
+  /** `WorkerCommand`s come here; closed: end. */
+  readonly commands: number;
+  /** Memory of the count of control connections. */
+  readonly connections: SharedArrayBuffer;
+  /** Memory of the views' settings. */
+  readonly settings: SharedArrayBuffer;
+  /** Where the debug log goes. */
+  readonly debug: number;
   /** To the main thread, and the bell that tells of messages on it and of modules' decisions. */
   readonly modules: { readonly control: MessagePort; readonly bell: number };
-  readonly trace: { readonly options: TraceOptions; readonly descriptor: number } | undefined;
+  readonly traps: ViewTraps;
+  /** Descriptor that a trace is written to. */
+  readonly traceTo: number;
 }
 
 export type NotifyWorkerEvent =
@@ -49,35 +65,83 @@ export type NotifyWorkerEvent =
       readonly pid: number;
       readonly standardError: number | undefined;
     }
+  /** The process wants the view's control socket at the other end of this one. */
+  | {
+      readonly kind: "control";
+      readonly descriptor: number;
+      readonly pid: number;
+      /** The view that it is in; undefined: it is outside. */
+      readonly ground: GroundId | undefined;
+    }
   /** A guest with that pid has installed its filter. */
-  | { readonly kind: "entered"; readonly pid: number }
+  | { readonly kind: "entered"; readonly pid: number; readonly ground: GroundId }
+  | NestedEvent
+  /** The view on that ground, which "nested" announced, is complete. */
+  | { readonly kind: "born"; readonly ground: GroundId }
+  /** The process that was watched for the view on that ground has ended. */
+  | { readonly kind: "ended"; readonly ground: GroundId }
   /** A module has not decided a call in time. */
   | { readonly kind: "late" }
   /** No process of the view is left. */
   | { readonly kind: "empty" };
 
+/** What the main thread tells the worker, as JSON; descriptors then belong to the worker. */
+export type WorkerCommand =
+  /** Further sessions come on that listening socket, until its other user closes it. */
+  | { readonly kind: "listen"; readonly descriptor: number }
+  /** Tell when the process behind this pidfd ends; the view on the ground stands by it. */
+  | { readonly kind: "watch"; readonly descriptor: number; readonly ground: string }
+  /** The view on that ground is gone. */
+  | { readonly kind: "forget"; readonly ground: string };
+
 class NotifyLoop {
   readonly #data: NotifyWorkerData;
   readonly #sessions = new Set<number>();
   readonly #listeners = new Map<number, NotifyListener>();
+  readonly #listening = new Set<number>();
+  /** Grounds by the pidfds that their views stand by. */
+  readonly #watchedProcesses = new Map<number, GroundId>();
+  /** Views by the listener that their first process brought along. */
+  readonly #outermost = new Map<number, GroundId>();
+  /** Views by the session that is making them. */
+  readonly #unborn = new Map<number, GroundId>();
+  readonly #standpoint = new Standpoint();
+  readonly #grounds = new Grounds();
+  readonly #nesting = new Nesting(this.#grounds, this.#standpoint);
   readonly #watched = new PollSet();
   /** A session or a listener came or went since the last wait was prepared. */
   #changed = true;
   readonly #tracer: Tracer | undefined;
+  readonly #door: ControlDoor;
+  readonly #calls: TrappedCalls;
   readonly #modules: ModuleCalls;
-  #calls: TrappedCalls | undefined;
+  readonly #debug: DebugLog;
 
   constructor(data: NotifyWorkerData) {
     this.#data = data;
-    if (data.trace !== undefined) {
-      this.#tracer = new Tracer(data.trace.options, data.trace.descriptor);
-    }
+    const door = new ControlDoor(new ConnectionCount(data.connections), (descriptor, pid) => {
+      this.#post({ kind: "control", descriptor, pid, ground: this.#groundOf(pid) });
+    });
+    this.#door = door;
+    const settings = new SharedSettings(NO_SETTINGS, data.settings);
+    const standpoint = this.#standpoint;
+    const { paths, trace } = data.traps;
+    const named =
+      paths === undefined
+        ? undefined
+        : new PathCalls(standpoint, trapsOf(paths.calls), policyOf(paths));
+    this.#calls = new TrappedCalls(standpoint, this.#grounds, { door, settings }, named);
     this.#modules = new ModuleCalls({
       ...data.modules,
-      perform: (request) => this.#calls!.perform(request),
+      standpoint,
+      grounds: this.#grounds,
+      perform: (request) => this.#calls.perform(request),
       onLate: () => this.#post({ kind: "late" }),
     });
+    this.#debug = new DebugLog(settings, data.debug, (path) => standpoint.openProc(path));
+    if (trace !== undefined) this.#tracer = new Tracer(trace, data.traceTo);
     this.#sessions.add(data.session);
+    if (data.listening !== undefined) this.#listening.add(data.listening);
   }
 
   /** Runs until no process of the view is left, or until told to stop. */
@@ -85,7 +149,7 @@ class NotifyLoop {
     while (this.#sessions.size > 0 || this.#listeners.size > 0) {
       if (this.#changed) this.#watch();
       if (this.#watched.wait(this.#modules.waitMs()) === 0) this.#modules.expire();
-      if (this.#watched.events(0) !== 0) return;
+      if (this.#watched.events(0) !== 0 && !this.#obey()) return;
       // Before any call: what has been inserted or removed counts from then on.
       if (this.#watched.events(1) !== 0) this.#modules.hear();
       for (let index = 2; index < this.#watched.size; index++) {
@@ -97,9 +161,14 @@ class NotifyLoop {
   }
 
   #watch(): void {
-    const { listening, stop, modules } = this.#data;
-    const fixed = [stop, modules.bell, ...(listening === undefined ? [] : [listening])];
-    this.#watched.replace([...fixed, ...this.#sessions, ...this.#listeners.keys()]);
+    this.#watched.replace([
+      this.#data.commands,
+      this.#data.modules.bell,
+      ...this.#listening,
+      ...this.#sessions,
+      ...this.#watchedProcesses.keys(),
+      ...this.#listeners.keys(),
+    ]);
     this.#changed = false;
   }
 
@@ -112,9 +181,29 @@ class NotifyLoop {
     if (listener !== undefined) this.#serveListener(listener, events);
     else {
       this.#changed = true;
-      if (descriptor === this.#data.listening) this.#sessions.add(acceptSession(descriptor));
+      if (this.#listening.has(descriptor)) this.#sessions.add(acceptSession(descriptor));
+      else if (this.#watchedProcesses.has(descriptor)) this.#processEnded(descriptor);
       else this.#serveSession(descriptor);
     }
+  }
+
+  /** Does what the main thread says; false: end. */
+  #obey(): boolean {
+    const message = receiveMessage(this.#data.commands);
+    if (message === undefined) return false;
+    this.#changed = true;
+    const command = JSON.parse(new TextDecoder().decode(message.octets)) as WorkerCommand;
+    if (command.kind === "listen") this.#listening.add(command.descriptor);
+    else if (command.kind === "watch") {
+      this.#watchedProcesses.set(command.descriptor, BigInt(command.ground));
+    } else this.#grounds.remove(BigInt(command.ground));
+    return true;
+  }
+
+  #processEnded(descriptor: number): void {
+    this.#post({ kind: "ended", ground: this.#watchedProcesses.get(descriptor)! });
+    this.#watchedProcesses.delete(descriptor);
+    closeDescriptor(descriptor);
   }
 
   #serveListener(listener: NotifyListener, events: number): void {
@@ -125,31 +214,62 @@ class NotifyLoop {
     // Only the hang-up is left: the last process under this filter is gone.
     this.#changed = true;
     this.#listeners.delete(listener.descriptor);
+    this.#outermost.delete(listener.descriptor);
     closeDescriptor(listener.descriptor);
   }
 
   #answer(request: NotifyListener): void {
     const traced = this.#tracer?.capture(request);
-    const answer = this.#modules.offer(request) ?? this.#calls!.perform(request);
+    const answer = this.#perform(request);
     if (traced !== undefined) this.#tracer?.write(request, traced, answer);
+    if (this.#debug.isOn) this.#debug.call(request, answer);
     reply(request, answer);
+  }
+
+  #perform(request: NotifyListener): Answer {
+    if (request.number !== VUSESSION) {
+      return this.#modules.offer(request) ?? this.#calls.perform(request);
+    }
+    const outermost = this.#outermost.get(request.descriptor);
+    const { answer, session } = this.#nesting.open(request, outermost);
+    if (session !== undefined) this.#sessions.add(session);
+    this.#changed = true;
+    return answer;
   }
 
   #serveSession(session: number): void {
     const message = receiveMessage(session);
     if (message === undefined) {
       this.#sessions.delete(session);
+      this.#unborn.delete(session);
+      this.#nesting.close(session);
       closeDescriptor(session);
       return;
     }
     const view = new DataView(message.octets.buffer, message.octets.byteOffset);
     const value = message.octets.length >= MESSAGE_HEADER_OCTETS ? view.getUint32(1, true) : 0;
+    const pid = message.pid ?? value;
     switch (message.octets[0]) {
       case MESSAGE.network:
-        this.#post({ kind: "network", session, pid: value, standardError: message.descriptors[0] });
+        this.#post({ kind: "network", session, pid, standardError: message.descriptors[0] });
         break;
       case MESSAGE.listener:
-        this.#enter(message, value);
+        this.#enter(message, pid);
+        break;
+      case MESSAGE.nested: {
+        const event = this.#nesting.admit(session, message);
+        if (event === undefined) break;
+        this.#unborn.set(session, event.ground);
+        this.#post(event);
+        break;
+      }
+      case MESSAGE.born: {
+        const ground = this.#unborn.get(session);
+        if (ground !== undefined) this.#post({ kind: "born", ground });
+        break;
+      }
+      case MESSAGE.control:
+        this.#connect(message, value);
         break;
       case MESSAGE.failed:
       case MESSAGE.notExecuted:
@@ -160,23 +280,26 @@ class NotifyLoop {
     }
   }
 
-  /** A guest is in: keep its listener; the first one also leads us into the view's namespaces. */
+  /** A guest is in: keep its listener, and the view's namespaces when they are new. */
   #enter(message: SessionMessage, pid: number): void {
     const [listener, mounts, names] = message.descriptors;
     if (listener === undefined || mounts === undefined || names === undefined) return;
-    if (this.#calls === undefined) {
-      const standpoint = new Standpoint();
-      const mnt = fstatSync(mounts, { bigint: true }).ino;
-      const uts = fstatSync(names, { bigint: true }).ino;
-      setns(names, CLONE.NEWUTS);
-      setns(mounts, CLONE.NEWNS);
-      this.#calls = new TrappedCalls(standpoint, { mnt, uts });
-      this.#modules.enter(standpoint);
-    }
-    closeDescriptor(mounts);
-    closeDescriptor(names);
+    const ground = this.#grounds.add(mounts, names).mnt;
     this.#listeners.set(listener, new NotifyListener(listener));
-    this.#post({ kind: "entered", pid });
+    this.#outermost.set(listener, ground);
+    this.#post({ kind: "entered", pid, ground });
+  }
+
+  /** The view of a process. */
+  #groundOf(pid: number): GroundId | undefined {
+    const inode = this.#standpoint.namespaceOf(pid, "mnt");
+    return inode === undefined ? undefined : this.#grounds.find("mnt", inode)?.mnt;
+  }
+
+  /** Somebody outside the view, who may open its session, wants the control socket. */
+  #connect({ descriptors: [socket, ...others] }: SessionMessage, pid: number): void {
+    for (const descriptor of others) closeDescriptor(descriptor);
+    if (socket !== undefined) this.#door.take(socket, pid);
   }
 
   /** A launcher failed: say why on its standard error and tell it its exit code. */

@@ -8,6 +8,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmdirSync,
   rmSync,
   writeFileSync,
@@ -95,8 +96,10 @@ export interface RegisteredView {
   readonly supervisorPid: number;
   /** Identity of the view's user namespace: tells a live view from a reused process number. */
   readonly userNamespace: string;
-  /** What a command that enters it must be trapped by (`encodeTraps`). */
-  readonly traps: string;
+  /** What its modules want to be trapped (`encodeTraps`); who enters must be, too. */
+  readonly modules?: string;
+  /** The named view that it was made in. */
+  readonly parent?: string;
 }
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/;
@@ -144,6 +147,16 @@ export function registerView(view: RegisteredView): void {
   writeFileSync(join(viewDirectory(view.name), "view.json"), JSON.stringify(view), { mode: 0o600 });
 }
 
+/** Gives a registered view another name. Throws a V2Error when a running view has that. */
+export function renameView(from: string, to: string): void {
+  const view = findView(from);
+  if (view === undefined) return;
+  const directory = claimViewName(to);
+  rmSync(directory, { recursive: true, force: true });
+  renameSync(viewDirectory(from), directory);
+  registerView({ ...view, name: to });
+}
+
 /** Forgets a view; nothing happens when it is not there. */
 export function forgetView(name: string): void {
   rmSync(viewDirectory(name), { recursive: true, force: true });
@@ -168,7 +181,10 @@ export function findView(name: string): RegisteredView | undefined {
   try {
     const text = readFileSync(join(viewDirectory(name), "view.json"), "utf8");
     const view = JSON.parse(text) as RegisteredView;
-    return String(namespaceId(view.pid, "user")) === view.userNamespace ? view : undefined;
+    // A dead process that nobody has waited for keeps its user namespace only.
+    const isAlive = namespaceId(view.pid, "mnt") !== undefined;
+    const isSame = String(namespaceId(view.pid, "user")) === view.userNamespace;
+    return isAlive && isSame ? view : undefined;
   } catch {
     return undefined;
   }

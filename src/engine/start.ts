@@ -11,6 +11,7 @@ import {
   closeDescriptor,
   execInPlace,
   executableInMemory,
+  callForDescriptor,
   receiveMessage,
   sendMessage,
   sessionPair,
@@ -18,20 +19,21 @@ import {
   viewRefusal,
   waitForChild,
 } from "../sys/index.ts";
-import type { MountSpec, Trap } from "../viewos/index.ts";
+import { encodeTraps, type MountSpec, VUSESSION } from "../viewos/index.ts";
 import {
   type Command,
   type GuestPlan,
   guestProgram,
   identityMaps,
+  type NestedViewFacts,
   supervisorProgram,
 } from "./launch.ts";
 import { MESSAGE, MESSAGE_HEADER_OCTETS } from "./launch-steps.ts";
 import type { Leftovers } from "./leftovers.ts";
 import { awaitModuleReport } from "./module-report.ts";
 import type { InsertOptions } from "./modules.ts";
-import type { TraceOptions } from "./tracer.ts";
 import type { ViewNet } from "./view-net.ts";
+import { filterTraps, type ViewTraps } from "./view-traps.ts";
 
 /** What a supervisor is told at its start, as JSON in its last argument. */
 export interface SupervisorConfig {
@@ -42,12 +44,9 @@ export interface SupervisorConfig {
   readonly lifeline: number | undefined;
   /** Removed when the maker dies without closing the view. */
   readonly leftovers?: Leftovers;
-  /** What of the guests' calls is written to the trace descriptor. */
-  readonly trace?: TraceOptions;
-  /** What guests are trapped by, apart from what the trace and the first modules want. */
-  readonly traps: readonly Trap[];
+  readonly traps: ViewTraps;
   /** Inserted before the first guest. */
-  readonly modules: readonly InsertOptions[];
+  readonly modules?: readonly InsertOptions[];
   /** The lines of modules go to SPAWNED_LOG. */
   readonly log?: boolean;
 }
@@ -67,8 +66,8 @@ export interface StartedSupervisor {
   readonly pid: number;
   /** Our end of the first session; close it when the guest has its own. */
   readonly session: number;
-  /** What guests must be trapped by, first modules included, the trace not. */
-  readonly traps: readonly Trap[];
+  /** Those asked for, and those that the first modules want. */
+  readonly traps: ViewTraps;
   /** Undefined when the supervisor is nobody's child. */
   readonly child: ChildProcess | undefined;
 }
@@ -124,8 +123,9 @@ export function startSupervisor(options: {
   if (child.pid === undefined) throw new V2Error("SPAWN", "the supervisor cannot be started");
   try {
     const pid = awaitSupervisor(session, child.pid, maps);
-    const needed = config.modules.length === 0 ? [] : awaitModuleReport(session);
-    const traps = [...config.traps, ...needed];
+    const needed = (config.modules ?? []).length === 0 ? [] : awaitModuleReport(session);
+    const modules = needed.length === 0 ? {} : { modules: encodeTraps(needed) };
+    const traps = { ...config.traps, ...modules };
     if (options.orphan) {
       waitForChild(child.pid);
       child.unref();
@@ -205,6 +205,26 @@ function parentOpenFiles(): readonly [bigint, bigint] | undefined {
 /** Which view the guest goes to. */
 export type Destination = GuestPlan["enter"];
 
+/**
+ * A session with the supervisor of the view that this process is in; undefined outside of views.
+ */
+export function sessionOfOwnView(): number | undefined {
+  const session = callForDescriptor(VUSESSION);
+  return session < 0 ? undefined : session;
+}
+
+/** A destination that is made now, inside the view that this process is in. */
+export function viewInside(options: {
+  readonly facts: NestedViewFacts;
+  readonly root: boolean;
+  readonly hostName: string | undefined;
+  readonly mounts: readonly MountSpec[];
+}): Destination {
+  const { facts, root, hostName, mounts } = options;
+  const network = (facts.net ?? []).length > 0;
+  return { nest: { facts, maps: identityMaps(root), hostName, mounts, network } };
+}
+
 /** A destination that is made now, under a supervisor. */
 export function newView(options: {
   readonly supervisorPid: number;
@@ -219,21 +239,23 @@ export function newView(options: {
  * Replaces this process by a command in a view.
  * @param session leads to the view's supervisor
  * @param inherited descriptors above standard error that the command gets too
- * @param traps of the view
+ * @param traps as the supervisor was told
+ * @param isInside this process is in a view already: its calls are trapped as they are
  */
 export function becomeGuest(
   session: number,
   enter: Destination,
   argv: readonly string[],
   inherited: readonly number[],
-  traps: readonly Trap[],
+  traps: ViewTraps = {},
+  isInside = "nest" in enter,
 ): never {
   const image = guestProgram({
     session,
     enter,
     directory: process.cwd(),
     openFiles: parentOpenFiles(),
-    traps,
+    traps: isInside ? undefined : filterTraps(traps),
     command: commandFor(argv, process.env),
   });
   // Node marks what it has inherited close-on-exec.
@@ -243,6 +265,8 @@ export function becomeGuest(
 
 /**
  * Starts a process in a view as a child of ours; without `argv` a holder that keeps the view alive.
+ * The holder of a view inside ours has a stream at `stdio[4]`: see `GuestPlan.lifeline`.
+ * @param isInside this process is in a view already
  */
 export function spawnGuest(
   session: number,
@@ -252,16 +276,19 @@ export function spawnGuest(
     readonly stdio: StdioOptions;
     readonly env?: NodeJS.ProcessEnv;
     readonly cwd?: string;
-    /** Of the view. */
-    readonly traps: readonly Trap[];
+    /** As the supervisor was told. */
+    readonly traps?: ViewTraps;
   },
+  isInside = "nest" in enter,
 ): ChildProcess {
+  const isBound = argv === undefined && "nest" in enter;
   const image = guestProgram({
     session: SPAWNED_SESSION,
     enter,
     directory: options.cwd ?? process.cwd(),
     openFiles: parentOpenFiles(),
-    traps: options.traps,
+    traps: isInside ? undefined : filterTraps(options.traps ?? {}),
+    ...(isBound ? { lifeline: SPAWNED_LIFELINE } : {}),
     command: argv === undefined ? undefined : commandFor(argv, options.env ?? process.env),
   });
   const three = Array.isArray(options.stdio)
@@ -271,7 +298,7 @@ export function spawnGuest(
   try {
     return spawn(`/proc/self/fd/${executable}`, [], {
       argv0: argv?.[0] ?? "v2 holder",
-      stdio: [...three, session] as StdioOptions,
+      stdio: [...three, session, ...(isBound ? ["pipe"] : [])] as StdioOptions,
       detached: argv === undefined,
     });
   } finally {

@@ -7,7 +7,6 @@ import { writeSync } from "node:fs";
 import { Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 import { MessageChannel, Worker } from "node:worker_threads";
-import { V2Error } from "../base/index.ts";
 import {
   closeDescriptor,
   listenSessions,
@@ -16,15 +15,22 @@ import {
   sendMessage,
   sessionPair,
 } from "../sys/index.ts";
-import { encodeTraps } from "../viewos/index.ts";
+import { ConnectionCount } from "./control-door.ts";
+import { registerViewOperations } from "./control-operations.ts";
+import { ControlServer } from "./control-server.ts";
 import { viewRules } from "./launch.ts";
-import { sendModuleReport } from "./module-report.ts";
 import { Modules } from "./modules.ts";
-import type { NotifyWorkerData, NotifyWorkerEvent } from "./notify-worker.ts";
+import type { NotifyWorkerData, NotifyWorkerEvent, WorkerCommand } from "./notify-worker.ts";
 import { removeLeftovers } from "./leftovers.ts";
-import { forgetView, registerView, sessionSocketPath } from "./run-directory.ts";
+import { sessionSocketPath } from "./run-directory.ts";
 import { SPAWNED_LOG, SPAWNED_SESSION, SPAWNED_TRACE, type SupervisorConfig } from "./start.ts";
+import { DebugLog } from "./debug-log.ts";
+import { mountingInsistsOnRoot } from "./setuid-programs.ts";
+import { SharedSettings } from "./shared-settings.ts";
+import { ViewBook } from "./view-book.ts";
+import { NO_SETTINGS } from "./view-settings.ts";
 import { killViewProcesses } from "./view-processes.ts";
+import { filterTraps, type ViewTraps } from "./view-traps.ts";
 
 /** One line of JSON to the lifeline's other end. */
 export type SupervisorReport =
@@ -36,28 +42,46 @@ export type SupervisorReport =
 class Supervisor {
   readonly #config: SupervisorConfig;
   readonly #lifeline: Socket | undefined;
-  readonly #stop: number;
+  readonly #commands: number;
   readonly #worker: Worker;
   readonly #modules: Modules;
-  #entered = false;
+  readonly #control: ControlServer;
+  readonly #book: ViewBook;
 
   constructor(config: SupervisorConfig) {
     this.#config = config;
-    const [stop, theirs] = sessionPair();
-    this.#stop = stop;
+    const connections = new ConnectionCount();
+    this.#control = new ControlServer(connections);
+    const settings = new SharedSettings(NO_SETTINGS);
+    if (config.traps.setuidRoot ?? mountingInsistsOnRoot()) {
+      settings.write({ ...settings.value, setuidRoot: true });
+    }
+    const debug = new DebugLog(settings);
+    this.#book = new ViewBook(
+      (command) => this.#tell(command),
+      { settings, debug },
+      () => {
+        return this.#modules.firstTraps;
+      },
+    );
+    registerViewOperations(this.#control, this.#book);
     const bell = makeBell();
     const { port1: control, port2 } = new MessageChannel();
     this.#modules = new Modules({ control, bell, log: (line) => this.#log(line) });
+    this.#modules.register(this.#control);
+    const [commands, theirs] = sessionPair();
+    this.#commands = commands;
     const data: NotifyWorkerData = {
-      modules: { control: port2, bell },
       session: SPAWNED_SESSION,
       listening:
         config.name === undefined ? undefined : listenSessions(sessionSocketPath(config.name)),
-      stop: theirs,
-      trace:
-        config.trace === undefined
-          ? undefined
-          : { options: config.trace, descriptor: SPAWNED_TRACE },
+      commands: theirs,
+      connections: connections.memory,
+      settings: settings.memory,
+      debug: debug.descriptor,
+      modules: { control: port2, bell },
+      traps: config.traps,
+      traceTo: SPAWNED_TRACE,
     };
     this.#worker = new Worker(fileURLToPath(new URL("./notify-worker.js", import.meta.url)), {
       workerData: data,
@@ -68,7 +92,10 @@ class Supervisor {
 
   /** Begins to serve; the process ends with the view's last process. */
   start(): void {
-    void this.#insertModules();
+    const { modules = [], traps } = this.#config;
+    void this.#modules.begin(modules, SPAWNED_SESSION, (needed) =>
+      viewRules([...filterTraps(withoutTrace(traps)), ...needed]),
+    );
     this.#worker.on("message", (event: NotifyWorkerEvent) => void this.#on(event));
     this.#worker.on("error", (error) => this.#end(1, error));
     for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
@@ -100,29 +127,28 @@ class Supervisor {
     else if (this.#config.log === true) sayTo(SPAWNED_LOG, `${line}\n`);
   }
 
-  /** The first modules, before the first guest: whoever starts it learns what it must trap. */
-  async #insertModules(): Promise<void> {
-    const { modules, traps } = this.#config;
-    try {
-      for (const wanted of modules) await this.#modules.insert(wanted);
-      const needed = this.#modules.traps();
-      this.#modules.fix(viewRules([...traps, ...needed]));
-      if (modules.length > 0) sendModuleReport(SPAWNED_SESSION, { traps: encodeTraps(needed) });
-    } catch (error) {
-      const { message } = error as Error;
-      const { code, remedy } =
-        error instanceof V2Error ? error : { code: "MODULE", remedy: undefined };
-      sendModuleReport(SPAWNED_SESSION, { error: { code, message, remedy } });
-    }
-  }
-
   async #on(event: NotifyWorkerEvent): Promise<void> {
     switch (event.kind) {
       case "network":
         await this.#plugCables(event);
         break;
+      case "control":
+        this.#control.serve(event.descriptor, {
+          pid: event.pid,
+          view: this.#book.numberOf(event.ground),
+        });
+        break;
       case "entered":
-        if (!this.#entered) this.#register(event.pid);
+        this.#enter(event);
+        break;
+      case "nested":
+        this.#book.admit(event);
+        break;
+      case "born":
+        this.#book.born(event.ground);
+        break;
+      case "ended":
+        this.#book.ended(event.ground);
         break;
       case "late":
         this.#modules.onLateCall();
@@ -132,15 +158,14 @@ class Supervisor {
     }
   }
 
-  #register(pid: number): void {
-    this.#entered = true;
-    const { name } = this.#config;
-    if (name !== undefined) {
-      const userNamespace = String(namespaceId("self", "user"));
-      const traps = encodeTraps([...this.#config.traps, ...this.#modules.traps()]);
-      registerView({ name, pid, supervisorPid: process.pid, userNamespace, traps });
-    }
+  #enter({ ground, pid }: Extract<NotifyWorkerEvent, { kind: "entered" }>): void {
+    if (this.#book.has(ground)) return;
+    this.#book.addOutermost(ground, pid, namespaceId("self", "user")!, this.#config.name);
     this.#report({ kind: "ready", pid });
+  }
+
+  #tell(command: WorkerCommand): void {
+    sendMessage(this.#commands, new TextEncoder().encode(JSON.stringify(command)));
   }
 
   /**
@@ -150,7 +175,11 @@ class Supervisor {
     let answer = Uint8Array.of(1);
     try {
       const { plugCables } = await import("./cables.ts");
-      await plugCables(event.pid, this.#config.net);
+      const cables = await plugCables(
+        event.pid,
+        this.#book.netOf(event.session) ?? this.#config.net,
+      );
+      this.#book.keepCables(event.session, cables);
     } catch (error) {
       answer = new Uint8Array(0);
       const message = (error as Error).message;
@@ -175,10 +204,15 @@ class Supervisor {
 
   #end(code: number, error?: Error): never {
     if (error !== undefined) process.stderr.write(`${error.stack ?? error.message}\n`);
-    if (this.#config.name !== undefined) forgetView(this.#config.name);
-    closeDescriptor(this.#stop);
+    this.#book.closeAll();
+    closeDescriptor(this.#commands);
     process.exit(code);
   }
+}
+
+/** What enters a view later is not traced. */
+function withoutTrace({ trace: _, ...traps }: ViewTraps): ViewTraps {
+  return traps;
 }
 
 function sayTo(descriptor: number, text: string): void {

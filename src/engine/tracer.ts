@@ -113,7 +113,7 @@ export class Tracer {
 }
 
 /** A descriptor's number in the caller is not known before the reply; nor is what comes later. */
-function resultText(answer: Answer): string {
+export function resultText(answer: Answer): string {
   if (answer.kind === "value") return ` = ${answer.value}`;
   if (answer.kind !== "done") return "";
   if (answer.errno === 0) return " = 0";

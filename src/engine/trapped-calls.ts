@@ -4,7 +4,7 @@
  * view's namespaces with the caller's root and working directory, with strings copied from the
  * caller.
  */
-import { closeSync, fstatSync, readFileSync } from "node:fs";
+import { closeSync, readFileSync } from "node:fs";
 import { ERRNO, errnoName } from "../base/index.ts";
 import {
   closeDescriptor,
@@ -28,9 +28,16 @@ import {
   MS,
   SYS_I386,
   SYS_X86_64,
+  VUCTL,
   withFuseDescriptor,
 } from "../viewos/index.ts";
-import type { Answer } from "./answer.ts";
+import { type Answer, CONTINUE, failure } from "./answer.ts";
+import type { ControlDoor } from "./control-door.ts";
+import type { Grounds } from "./grounds.ts";
+import type { PathCalls } from "./path-calls.ts";
+import { SetuidPrograms } from "./setuid-programs.ts";
+import type { SharedSettings } from "./shared-settings.ts";
+import type { ViewSettings } from "./view-settings.ts";
 
 const PATH_OCTETS_MAX = 4096;
 const DATA_OCTETS_MAX = 4096;
@@ -67,21 +74,28 @@ class GuestError extends Error {
   }
 }
 
-/** Identities of the view's namespaces (inode numbers of /proc/PID/ns/…). */
-export interface ViewNamespaces {
-  readonly mnt: bigint;
-  readonly uts: bigint;
+/** What the main thread of the supervisor has to do with calls. */
+export interface ViewControls {
+  readonly door: ControlDoor;
+  readonly settings: SharedSettings<ViewSettings>;
 }
 
 /** The calls that a view answers itself. */
 export class TrappedCalls {
   readonly #standpoint: Standpoint;
-  readonly #namespaces: ViewNamespaces;
+  readonly #grounds: Grounds;
+  readonly #view: ViewControls;
+  readonly #setuid: SetuidPrograms;
   readonly #strings = new GuestStrings();
+  readonly #paths: PathCalls | undefined;
 
-  constructor(standpoint: Standpoint, namespaces: ViewNamespaces) {
+  /** @param paths answers the calls that name files; undefined: the kernel does */
+  constructor(standpoint: Standpoint, grounds: Grounds, view: ViewControls, paths?: PathCalls) {
     this.#standpoint = standpoint;
-    this.#namespaces = namespaces;
+    this.#setuid = new SetuidPrograms(standpoint);
+    this.#grounds = grounds;
+    this.#view = view;
+    this.#paths = paths;
   }
 
   /** Performs one request, or leaves it to the kernel; the caller still waits. */
@@ -97,6 +111,8 @@ export class TrappedCalls {
   #perform(request: NotifyListener): Answer {
     const table = request.arch === AUDIT_ARCH_X86_64 ? SYS_X86_64 : SYS_I386;
     switch (request.number) {
+      case VUCTL:
+        return this.#view.door.call(this.#threadGroup(request.pid));
       case table.mount:
         return this.#inView(request, "mnt", () => this.#mount(request));
       case table.umount2:
@@ -111,24 +127,32 @@ export class TrappedCalls {
         if (table === SYS_I386 && request.number === SYS_I386.umount) {
           return this.#inView(request, "mnt", () => this.#umount(request, 0));
         }
+        if (this.#setuid.isAsked(request) && this.#view.settings.value.setuidRoot) {
+          return this.#setuid.answer(request);
+        }
         // These come here only when they are traced; else the filter says the same.
         if (isRefusedInViews(request.arch, request.number)) {
           return { kind: "done", errno: ERRNO.ENOSYS };
         }
-        return { kind: "continue" };
+        return this.#named(request) ?? CONTINUE;
     }
+  }
+
+  #named(request: NotifyListener): Answer | undefined {
+    const call = this.#paths?.capture(request);
+    return call === undefined ? undefined : this.#paths!.perform(request, call);
   }
 
   /**
    * A caller that made namespaces of its own inside the view (bwrap, unshare, a browser's sandbox)
    * has its own rights there: the kernel answers it.
    */
-  #inView(request: NotifyListener, kind: keyof ViewNamespaces, action: () => number): Answer {
-    const fd = this.#standpoint.openProc(`${request.pid}/ns/${kind}`);
-    if (fd === -1) return { kind: "done", errno: ERRNO.ESRCH };
-    const inode = fstatSync(fd, { bigint: true }).ino;
-    closeSync(fd);
-    if (inode !== this.#namespaces[kind]) return { kind: "continue" };
+  #inView(request: NotifyListener, kind: "mnt" | "uts", action: () => number): Answer {
+    const inode = this.#standpoint.namespaceOf(request.pid, kind);
+    if (inode === undefined) return failure(ERRNO.ESRCH);
+    const ground = this.#grounds.find(kind, inode);
+    if (ground === undefined) return CONTINUE;
+    this.#grounds.stand(ground);
     return { kind: "done", errno: action() };
   }
 
@@ -139,7 +163,7 @@ export class TrappedCalls {
     const flags = ((rawFlags & 0xffff0000) >>> 0 === MS_MAGIC ? rawFlags & 0xffff : rawFlags) >>> 0;
     const source = this.#strings.read(pid, request.argument(0), PATH_OCTETS_MAX);
     const target = this.#strings.read(pid, request.argument(1), PATH_OCTETS_MAX);
-    const type = this.#strings.read(pid, request.argument(2), PATH_OCTETS_MAX);
+    const type = this.#mountType(this.#strings.read(pid, request.argument(2), PATH_OCTETS_MAX));
     const data = this.#strings.read(pid, request.argument(4), DATA_OCTETS_MAX);
     if (target === null) return ERRNO.EFAULT;
     if (!request.isValid()) return ERRNO.ESRCH;
@@ -147,6 +171,13 @@ export class TrappedCalls {
       return this.#mountFuse(pid, source, target, type, flags, text(data));
     }
     return this.#at(pid, () => performMount(source, target, type, flags, data));
+  }
+
+  /** A type, or what it is an alias of. */
+  #mountType(type: Uint8Array | null): Uint8Array | null {
+    const { aliases } = this.#view.settings.value;
+    if (type === null || !Object.hasOwn(aliases, text(type))) return type;
+    return new TextEncoder().encode(aliases[text(type)]);
   }
 
   /**

@@ -1,13 +1,15 @@
 /** The processes of a view, found by their user namespace. */
 import { closeSync, openSync, readdirSync } from "node:fs";
 import { fstatSync } from "node:fs";
-import { namespacePath, parentUserNamespace } from "../sys/index.ts";
+import { namespaceId, namespacePath, parentUserNamespace } from "../sys/index.ts";
 
 /** User namespaces nest 32 deep at most (user_namespaces(7)). */
 const NESTING_MAX = 33;
 
 /** Is the process in the user namespace with that identity, or in one made inside it? */
 function belongsTo(pid: number, userNamespace: bigint): boolean {
+  // A dead process that nobody has waited for is still in its user namespace, but in no other.
+  if (namespaceId(pid, "mnt") === undefined) return false;
   let fd: number;
   try {
     fd = openSync(namespacePath(pid, "user"), "r");

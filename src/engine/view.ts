@@ -7,14 +7,15 @@ import { once } from "node:events";
 import type { Duplex } from "node:stream";
 import { EXIT, V2Error } from "../base/index.ts";
 import { connectSession, namespaceId } from "../sys/index.ts";
-import { parseMountSpec, type Trap } from "../viewos/index.ts";
+import { type MountSpec, parseMountSpec } from "../viewos/index.ts";
 import { leftoversAt } from "./leftovers.ts";
-import { claimViewName, forgetView, sessionSocketPath } from "./run-directory.ts";
 import { parseInsertion } from "./modules.ts";
-import { newView, spawnGuest, startSupervisor } from "./start.ts";
+import { claimViewName, findView, forgetView, sessionSocketPath } from "./run-directory.ts";
+import { newView, sessionOfOwnView, spawnGuest, startSupervisor, viewInside } from "./start.ts";
 import type { SupervisorReport } from "./supervisor.ts";
 import type { ViewNet } from "./view-net.ts";
 import { killViewProcesses } from "./view-processes.ts";
+import type { ViewTraps } from "./view-traps.ts";
 
 export interface ViewOptions {
   /** Name under which the view is registered; unique among the user's running views. */
@@ -74,33 +75,38 @@ export class View implements AsyncDisposable {
   readonly supervisorPid: number;
   /** Resolves when the supervisor has ended, for whatever reason. */
   readonly ended: Promise<void>;
-  readonly #supervisor: ChildProcess;
+  /** The process that the view lives by: its supervisor, or the holder of a view inside ours. */
+  readonly #keeper: ChildProcess;
   readonly #lifeline: Duplex;
   readonly #holderPid: number;
   readonly #userNamespace: bigint | undefined;
-  readonly #traps: readonly Trap[];
+  readonly #isInside: boolean;
+  readonly #traps: ViewTraps;
 
   private constructor(
     name: string,
-    supervisor: ChildProcess,
+    keeper: ChildProcess,
     lifeline: Duplex,
-    holderPid: number,
+    holder: ChildProcess,
     ended: Promise<void>,
-    traps: readonly Trap[],
+    traps: ViewTraps = {},
   ) {
-    this.name = name;
-    this.supervisorPid = supervisor.pid!;
-    this.#supervisor = supervisor;
-    this.#lifeline = lifeline;
-    this.#holderPid = holderPid;
-    this.#userNamespace = namespaceId(holderPid, "user");
-    this.ended = ended;
     this.#traps = traps;
+    this.name = name;
+    this.#isInside = keeper === holder;
+    this.supervisorPid = this.#isInside ? findView(name)!.supervisorPid : keeper.pid!;
+    this.#keeper = keeper;
+    this.#lifeline = lifeline;
+    this.#holderPid = holder.pid!;
+    this.#userNamespace = namespaceId(holder.pid!, "user");
+    this.ended = ended;
   }
 
   /** Starts a view with nothing in it but its holder; resolves when its network is up. */
   static async create(options: ViewOptions): Promise<View> {
     const mounts = (options.mounts ?? []).map(parseMountSpec);
+    const inside = sessionOfOwnView();
+    if (inside !== undefined) return await View.#createInside(inside, options, mounts);
     claimViewName(options.name);
     const started = startSupervisor({
       root: options.root ?? false,
@@ -109,7 +115,7 @@ export class View implements AsyncDisposable {
         name: options.name,
         net: options.net ?? [],
         modules: (options.modules ?? []).map((text) => parseInsertion(text, process.cwd())),
-        traps: options.trap === undefined ? [] : [{ calls: options.trap }],
+        traps: options.trap === undefined ? {} : { paths: { calls: options.trap, deny: [] } },
         ...(options.leftovers === undefined ? {} : { leftovers: leftoversAt(options.leftovers) }),
       },
     });
@@ -133,7 +139,7 @@ export class View implements AsyncDisposable {
       );
       holder.unref();
       await readyReport(options, lifeline, ended, holder);
-      return new View(options.name, supervisor, lifeline, holder.pid!, ended, started.traps);
+      return new View(options.name, supervisor, lifeline, holder, ended, started.traps);
     } catch (error) {
       // It may wait for a supervisor that has ended.
       holder?.kill("SIGKILL");
@@ -144,18 +150,47 @@ export class View implements AsyncDisposable {
     }
   }
 
+  /** The same in the view that this process is in: its supervisor is also the new one's. */
+  static async #createInside(
+    session: number,
+    options: ViewOptions,
+    mounts: readonly MountSpec[],
+  ): Promise<View> {
+    const { name, net = [], hostName = name, root = false } = options;
+    const facts = { name, net, bound: true };
+    const holder = spawnGuest(session, viewInside({ facts, root, hostName, mounts }), undefined, {
+      stdio: ["ignore", "ignore", "inherit"],
+      cwd: "/",
+    });
+    const lifeline = holder.stdio[4] as Duplex;
+    lifeline.on("error", () => {});
+    const ended = once(holder, "exit").then(() => undefined);
+    const isComplete = await Promise.race([
+      once(lifeline, "data").then(() => true),
+      ended.then(() => false),
+    ]);
+    if (isComplete) return new View(name, holder, lifeline, holder, ended);
+    throw new V2Error("VIEW_START", `view '${name}': it cannot be made (see above)`, {
+      exitCode: EXIT.unavailable,
+    });
+  }
+
   /**
    * Runs a program in the view, as child_process.spawn does: its streams, signals and exit are the
    * child's. A program that cannot be run says so on standard error and exits with 126 or 127.
    */
   spawn(argv: readonly string[], options: SpawnOptions = {}): ChildProcess {
-    const session = connectSession(sessionSocketPath(this.name));
-    return spawnGuest(session, { view: { pid: this.#holderPid } }, argv, {
+    const session = this.#isInside
+      ? sessionOfOwnView()
+      : connectSession(sessionSocketPath(this.name));
+    if (session === undefined) throw new V2Error("VIEW_LOST", "the supervisor has ended");
+    const settings = {
       stdio: options.stdio ?? "pipe",
       traps: this.#traps,
       ...(options.env === undefined ? {} : { env: options.env }),
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-    });
+    };
+    return spawnGuest(session, { view: { pid: this.#holderPid } }, argv, settings, this.#isInside);
   }
 
   /** Runs a program to its end and collects what it wrote. */
@@ -185,7 +220,7 @@ export class View implements AsyncDisposable {
   async close(): Promise<void> {
     // One octet tells an orderly end from the maker's death.
     if (!this.#lifeline.writableEnded) this.#lifeline.end(".");
-    const limit = setTimeout(() => this.#supervisor.kill("SIGKILL"), CLOSE_TIMEOUT_MS);
+    const limit = setTimeout(() => this.#keeper.kill("SIGKILL"), CLOSE_TIMEOUT_MS);
     await this.ended;
     clearTimeout(limit);
     killViewProcesses(this.#userNamespace);

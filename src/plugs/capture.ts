@@ -2,6 +2,7 @@
 import { type FramePool, OFFLOAD } from "../base/index.ts";
 import type { CaptureRing } from "./capture-ring.ts";
 import type { CableEnd } from "./end.ts";
+import { WrappedEnd } from "./wrapped-end.ts";
 
 export interface CaptureTap {
   readonly ring: CaptureRing;
@@ -11,46 +12,25 @@ export interface CaptureTap {
   readonly isBothWays: boolean;
 }
 
-/** Wraps `inner`; it closes with the wrapper. A full ring drops copies, never frames. */
-export class CaptureEnd implements CableEnd {
-  readonly scheme: string;
-  readonly description: string;
-  readonly receiveFd: number;
-  readonly sendFd: number;
-  readonly hangUpFd?: number;
-  readonly offload?: boolean;
-  readonly #inner: CableEnd;
+/** A full ring drops copies, never frames. */
+export class CaptureEnd extends WrappedEnd {
   readonly #tap: CaptureTap;
 
   constructor(inner: CableEnd, tap: CaptureTap) {
-    this.#inner = inner;
+    super(inner);
     this.#tap = tap;
-    this.scheme = inner.scheme;
-    this.description = inner.description;
-    this.receiveFd = inner.receiveFd;
-    this.sendFd = inner.sendFd;
-    if (inner.offload !== undefined) this.offload = inner.offload;
-    if (inner.hangUpFd !== undefined) this.hangUpFd = inner.hangUpFd;
   }
 
-  get hasBacklog(): boolean {
-    return this.#inner.hasBacklog === true;
-  }
-
-  receive(pool: FramePool, slots: Int32Array, count: number): number {
-    const received = this.#inner.receive(pool, slots, count);
+  override receive(pool: FramePool, slots: Int32Array, count: number): number {
+    const received = this.inner.receive(pool, slots, count);
     if (received > 0) this.#see(pool, slots, 0, received, false);
     return received;
   }
 
-  send(pool: FramePool, slots: Int32Array, from: number, count: number): number {
-    const sent = this.#inner.send(pool, slots, from, count);
+  override send(pool: FramePool, slots: Int32Array, from: number, count: number): number {
+    const sent = this.inner.send(pool, slots, from, count);
     if (sent > 0 && this.#tap.isBothWays) this.#see(pool, slots, from, sent, true);
     return sent;
-  }
-
-  close(): void {
-    this.#inner.close();
   }
 
   #see(pool: FramePool, slots: Int32Array, from: number, count: number, isOut: boolean): void {

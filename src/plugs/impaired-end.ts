@@ -7,6 +7,7 @@
 import type { FramePool } from "../base/index.ts";
 import { DelayLine, type ImpairmentSettings, stageOf } from "../vde/index.ts";
 import { type CableEnd, END_CLOSED } from "./end.ts";
+import { WrappedEnd } from "./wrapped-end.ts";
 
 /** What is left to do to a frame (FramePool.offload); offsets are from its start. */
 interface Unfinished {
@@ -26,14 +27,7 @@ export interface ImpairedEndOptions {
   readonly clockMs: () => number;
 }
 
-export class ImpairedEnd implements CableEnd {
-  readonly scheme: string;
-  readonly description: string;
-  readonly receiveFd: number;
-  readonly sendFd: number;
-  readonly hangUpFd?: number;
-  readonly offload?: boolean;
-  readonly inner: CableEnd;
+export class ImpairedEnd extends WrappedEnd {
   /** From the cable into the switch, and out of it. */
   readonly lineIn: DelayLine<Unfinished>;
   readonly lineOut: DelayLine<Unfinished>;
@@ -46,16 +40,10 @@ export class ImpairedEnd implements CableEnd {
   #isBlocked = false;
 
   constructor({ inner, pool, settings, cable, clockMs }: ImpairedEndOptions) {
-    this.inner = inner;
+    super(inner);
     this.#pool = pool;
     this.#cable = cable;
     this.#clockMs = clockMs;
-    this.scheme = inner.scheme;
-    this.description = inner.description;
-    this.receiveFd = inner.receiveFd;
-    this.sendFd = inner.sendFd;
-    if (inner.offload !== undefined) this.offload = inner.offload;
-    if (inner.hangUpFd !== undefined) this.hangUpFd = inner.hangUpFd;
     this.lineIn = new DelayLine(stageOf(settings, 2 * cable));
     this.lineOut = new DelayLine(stageOf(settings, 2 * cable + 1));
   }
@@ -66,8 +54,8 @@ export class ImpairedEnd implements CableEnd {
     this.lineOut.stage = stageOf(settings, 2 * this.#cable + 1);
   }
 
-  get hasBacklog(): boolean {
-    return this.#isBlocked || this.inner.hasBacklog === true;
+  override get hasBacklog(): boolean {
+    return this.#isBlocked || super.hasBacklog;
   }
 
   /** When `send` with nothing has something to push out. */
@@ -75,7 +63,7 @@ export class ImpairedEnd implements CableEnd {
     return this.#isBlocked ? Number.POSITIVE_INFINITY : this.lineOut.nextMs;
   }
 
-  receive(pool: FramePool, slots: Int32Array, count: number): number {
+  override receive(pool: FramePool, slots: Int32Array, count: number): number {
     const received = this.inner.receive(pool, slots, count);
     if (received === END_CLOSED) return END_CLOSED;
     const nowMs = this.#clockMs();
@@ -92,7 +80,7 @@ export class ImpairedEnd implements CableEnd {
     return arrived;
   }
 
-  send(pool: FramePool, slots: Int32Array, from: number, count: number): number {
+  override send(pool: FramePool, slots: Int32Array, from: number, count: number): number {
     const nowMs = this.#clockMs();
     for (let i = from; i < from + count; i++) {
       this.lineOut.push(pool.frame(slots[i]!).slice(), unfinished(pool, slots[i]!), nowMs);
@@ -100,9 +88,9 @@ export class ImpairedEnd implements CableEnd {
     return this.#pushOut(nowMs) ? count : END_CLOSED;
   }
 
-  close(): void {
+  override close(): void {
     this.release();
-    this.inner.close();
+    super.close();
   }
 
   /** Gives the inner end back; frames under way are lost. */

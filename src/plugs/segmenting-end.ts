@@ -6,6 +6,7 @@
 import { type FramePool, OFFLOAD } from "../base/index.ts";
 import { completeChecksum, SegmentPlan } from "../wire/index.ts";
 import { BATCH_FRAMES, type CableEnd, END_CLOSED } from "./end.ts";
+import { WrappedEnd } from "./wrapped-end.ts";
 
 /** What the ends of one pool share to cut frames; used by one thread. */
 export class Segmenter {
@@ -40,15 +41,8 @@ export class Segmenter {
   }
 }
 
-/** Wraps an end; it closes with the wrapper. */
-export class SegmentingEnd implements CableEnd {
-  readonly scheme: string;
-  readonly description: string;
-  readonly receiveFd: number;
-  readonly sendFd: number;
-  readonly hangUpFd?: number;
-  readonly offload = true;
-  readonly #inner: CableEnd;
+/** Cuts and finishes what goes out. */
+export class SegmentingEnd extends WrappedEnd {
   readonly #segmenter: Segmenter;
   /** The super-frame of which some segments have left, in a slot of its own; -1: none. */
   #kept = -1;
@@ -56,34 +50,25 @@ export class SegmentingEnd implements CableEnd {
   #next = 0;
 
   constructor(inner: CableEnd, segmenter: Segmenter) {
-    this.#inner = inner;
+    super(inner, true);
     this.#segmenter = segmenter;
-    this.scheme = inner.scheme;
-    this.description = inner.description;
-    this.receiveFd = inner.receiveFd;
-    this.sendFd = inner.sendFd;
-    if (inner.hangUpFd !== undefined) this.hangUpFd = inner.hangUpFd;
   }
 
-  get hasBacklog(): boolean {
-    return this.#kept >= 0 || this.#inner.hasBacklog === true;
+  override get hasBacklog(): boolean {
+    return this.#kept >= 0 || this.inner.hasBacklog === true;
   }
 
-  receive(pool: FramePool, slots: Int32Array, count: number): number {
-    return this.#inner.receive(pool, slots, count);
-  }
-
-  send(pool: FramePool, slots: Int32Array, from: number, count: number): number {
+  override send(pool: FramePool, slots: Int32Array, from: number, count: number): number {
     if (this.#kept >= 0) {
       const isSent = this.#sendRest();
       if (isSent !== 1) return isSent;
     }
-    if (count === 0) return this.#inner.send(pool, slots, from, 0);
+    if (count === 0) return this.inner.send(pool, slots, from, 0);
     let taken = 0;
     while (taken < count) {
       const run = this.#finish(pool, slots, from + taken, count - taken);
       if (run > 0) {
-        const sent = this.#inner.send(pool, slots, from + taken, run);
+        const sent = this.inner.send(pool, slots, from + taken, run);
         if (sent === END_CLOSED) return taken > 0 ? taken : END_CLOSED;
         taken += sent;
         if (sent < run) return taken;
@@ -97,9 +82,9 @@ export class SegmentingEnd implements CableEnd {
     return taken;
   }
 
-  close(): void {
+  override close(): void {
     this.#drop();
-    this.#inner.close();
+    this.inner.close();
   }
 
   /** Frames from `at` on that are plain, after their checksums were filled in. */
@@ -152,7 +137,7 @@ export class SegmentingEnd implements CableEnd {
       const made = Math.min(scratch.length, plan.count - next);
       for (let i = 0; i < made; i++) plan.emit(pool, next + i, scratch[i]!);
       for (let at = 0; at < made; ) {
-        const sent = this.#inner.send(pool, scratch, at, made - at);
+        const sent = this.inner.send(pool, scratch, at, made - at);
         if (sent === END_CLOSED) return END_CLOSED;
         if (sent === 0) return next;
         at += sent;

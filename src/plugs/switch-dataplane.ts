@@ -8,8 +8,8 @@
  * again), and every queue is bounded. Runs on a thread of its own that may block; nothing is
  * allocated per frame.
  */
-import { FramePool } from "../base/index.ts";
-import { adviseHugePages, Epoll, READY } from "../sys/index.ts";
+import type { FramePool } from "../base/index.ts";
+import { Epoll, READY } from "../sys/index.ts";
 import {
   copyTagged,
   DROP,
@@ -33,17 +33,9 @@ import type { DataplaneOptions } from "./switch-dataplane-options.ts";
 import { FLOOD_QUEUE_FRAMES, QUEUE_FRAMES, SwitchEndpoint } from "./switch-endpoint.ts";
 import { SwitchImpairments } from "./switch-impairments.ts";
 import type { SwitchCapture } from "./frame-tap.ts";
+import { switchPool } from "./switch-pool.ts";
 import { showFrames, SwitchTaps } from "./switch-taps.ts";
 
-/**
- * Slots of all queues together: a batch and a half for each port may wait. A slot costs 66 KiB of
- * address space but only the memory it used.
- */
-const POOL_FRAMES_BASE = 1024;
-const POOL_FRAMES_PER_PORT = 96;
-const POOL_FRAMES_MAX = 8192;
-/** Slots are used first to last: these are in use all the time, and lie on large pages. */
-const HOT_OCTETS = 1 << 24;
 /** Kept free for reading, whatever the queues hold. */
 const RESERVED_FRAMES = 2 * BATCH_FRAMES;
 /** How often expired stations are swept out; look-ups ignore them in between. */
@@ -86,10 +78,7 @@ export class SwitchDataplane {
   constructor(options: DataplaneOptions) {
     this.#options = options;
     this.#switch = options.switch;
-    this.pool = new FramePool(
-      Math.min(POOL_FRAMES_MAX, POOL_FRAMES_BASE + POOL_FRAMES_PER_PORT * options.switch.ports),
-    );
-    adviseHugePages(this.pool.octets, HOT_OCTETS);
+    this.pool = switchPool(options.switch.ports);
     this.batches = new DatagramBatches(this.pool);
     this.#segmenter = new Segmenter(this.pool, RESERVED_FRAMES);
     this.#ports = Array.from({ length: PORTS_MAX + 1 }, () => []);

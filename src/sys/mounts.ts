@@ -26,17 +26,26 @@ const setdomainnameCall = declare<(name: Uint8Array, length: number) => number>(
 const statfsCall = declare<(path: Uint8Array, buffer: Uint8Array) => number>(
   "int statfs(void *path, void *buffer)",
 );
+const readlinkatCall = declare<
+  (at: number, path: string, into: Uint8Array, count: number) => number
+>("long readlinkat(int at, const char *path, void *buf, unsigned long count)");
 const openatCall = declare<(at: number, path: string, flags: number) => number>(
   "int openat(int at, const char *path, int flags)",
 );
 
-const readlinkatCall = declare<
-  (at: number, path: string, into: Uint8Array, count: number) => number
->("long readlinkat(int at, const char *path, void *buf, unsigned long count)");
-
 const O_PATH = 0o10000000;
-const LINK_OCTETS_MAX = 4096;
 const O_CLOEXEC = 0o2000000;
+const LINK_OCTETS_MAX = 4096;
+
+/** fchdir(2). @returns 0, or the errno. */
+export function changeDirectory(fd: number): number {
+  return fchdirCall(fd) === 0 ? 0 : errno();
+}
+
+/** chroot(2) to the working directory. @returns 0, or the errno. */
+export function changeRoot(): number {
+  return chrootCall(".") === 0 ? 0 : errno();
+}
 
 /** Octets with the NUL that the kernel wants. */
 function terminated(octets: Uint8Array | null): Uint8Array | null {
@@ -106,6 +115,11 @@ export class Standpoint {
     this.#proc = openSync("/proc", O_PATH | constants.O_DIRECTORY);
   }
 
+  /** Descriptor of the host's process file system. */
+  get proc(): number {
+    return this.#proc;
+  }
+
   /**
    * Runs `action` with root and working directory of `pid`.
    * @returns the action's result, or undefined when the process is gone.
@@ -145,6 +159,27 @@ export class Standpoint {
     const into = Buffer.alloc(LINK_OCTETS_MAX);
     const count = readlinkatCall(this.#proc, path, into, into.length);
     return count === -1 ? undefined : into.toString("utf8", 0, count);
+  }
+
+  /** Inode that identifies a namespace of a process; undefined: it is gone. */
+  namespaceOf(pid: number, kind: "mnt" | "uts"): bigint | undefined {
+    const fd = this.openProc(`${pid}/ns/${kind}`);
+    if (fd === -1) return undefined;
+    const { ino } = fstatSync(fd, { bigint: true });
+    closeSync(fd);
+    return ino;
+  }
+
+  /** Mode and owner of what `/proc/PID/…` leads to, also when it may not be opened. */
+  statProc(path: string): { readonly mode: number; readonly uid: number } | undefined {
+    const fd = openatCall(this.#proc, path, O_PATH | O_CLOEXEC);
+    if (fd === -1) return undefined;
+    try {
+      const { mode, uid } = fstatSync(fd);
+      return { mode, uid };
+    } finally {
+      closeSync(fd);
+    }
   }
 }
 

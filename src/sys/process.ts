@@ -15,6 +15,10 @@ const waitpidCall = declare<(pid: number, status: Uint8Array, options: number) =
 const fcntlCall = declare<(fd: number, command: number, argument: number) => number>(
   "int fcntl(int fd, int command, int argument)",
 );
+const dup3Call = declare<(fd: number, number: number, flags: number) => number>(
+  "int dup3(int fd, int number, int flags)",
+);
+const O_CLOEXEC = 0o2000000;
 const SYS_PIDFD_OPEN = 434;
 const SYS_PIDFD_GETFD = 438;
 const pidfdOpenCall = declareSyscall<(pid: number, flags: number) => number>(SYS_PIDFD_OPEN, [
@@ -83,6 +87,11 @@ export function waitForChild(pid: number): number {
     if (result === pid) return status[0]!;
     if (errno() !== ERRNO.EINTR) check(-1, "waitpid", String(pid));
   }
+}
+
+/** dup3(2): `number` names what `fd` names from now on, in one step for all threads. */
+export function replaceDescriptor(fd: number, number: number): void {
+  check(dup3Call(fd, number, O_CLOEXEC), "dup3", String(fd));
 }
 
 /** Sets or clears close-on-exec of a descriptor. */

@@ -11,6 +11,12 @@ export const SOCK_SEQPACKET = 5;
 export const SOCK_CLOEXEC = 0o2000000;
 const SOL_SOCKET = 1;
 const SCM_RIGHTS = 1;
+const SCM_CREDENTIALS = 2;
+const SO_PASSCRED = 16;
+/** struct ucred: pid, uid, gid. */
+const CREDENTIALS_OCTETS = 12;
+/** struct cmsghdr: length u64, level i32, type i32. */
+const HEADER_OCTETS = 16;
 const MSG_CMSG_CLOEXEC = 0x40000000;
 const MESSAGE_OCTETS_MAX = 4096;
 /** Descriptors in one message at most; the kernel's own limit is 253. */
@@ -35,6 +41,9 @@ const connectCall = declare<(fd: number, a: Uint8Array, n: number) => number>(
 const sendCall = declare<(fd: number, b: Uint8Array, n: number, flags: number) => number>(
   "long send(int fd, void *buffer, unsigned long length, int flags)",
 );
+const setsockoptCall = declare<
+  (fd: number, level: number, name: number, value: Uint8Array, octets: number) => number
+>("int setsockopt(int fd, int level, int name, void *value, unsigned int octets)");
 const recvmsgCall = declare<(fd: number, message: Uint8Array, flags: number) => number>(
   "long recvmsg(int fd, void *message, int flags)",
 );
@@ -90,6 +99,16 @@ export function closeDescriptor(fd: number): void {
 export interface SessionMessage {
   readonly octets: Uint8Array;
   readonly descriptors: readonly number[];
+  /**
+   * Who sent it, numbered as we number processes: the kernel's word, not the sender's. Undefined
+   * unless `nameSenders` was called.
+   */
+  readonly pid: number | undefined;
+}
+
+/** From now on messages tell who sent them; sockets accepted on a listening one inherit it. */
+export function nameSenders(fd: number): void {
+  check(setsockoptCall(fd, SOL_SOCKET, SO_PASSCRED, Uint8Array.of(1, 0, 0, 0), 4), "setsockopt");
 }
 
 /** Sends one message; false when the other side is gone. */
@@ -101,7 +120,7 @@ export function sendMessage(fd: number, octets: Uint8Array): boolean {
 /** Waits for one message; undefined at end of file. Received descriptors are close-on-exec. */
 export function receiveMessage(fd: number): SessionMessage | undefined {
   const octets = new Uint8Array(MESSAGE_OCTETS_MAX);
-  const control = new Uint8Array(16 + 4 * DESCRIPTORS_MAX);
+  const control = new Uint8Array(32 + 16 + 4 * DESCRIPTORS_MAX);
   const vector = new BigUint64Array([addressOf(octets), BigInt(octets.length)]);
   const header = new BigUint64Array([
     0n,
@@ -116,19 +135,36 @@ export function receiveMessage(fd: number): SessionMessage | undefined {
     const length = recvmsgCall(fd, new Uint8Array(header.buffer), MSG_CMSG_CLOEXEC);
     if (length === -1 && errno() === ERRNO.EINTR) continue;
     if (length <= 0) return undefined;
-    return { octets: octets.subarray(0, length), descriptors: rights(control, Number(header[5]!)) };
+    return { octets: octets.subarray(0, length), ...controlMessages(control, Number(header[5]!)) };
   }
 }
 
-/** Descriptors of the first control message, when it is SCM_RIGHTS. */
-function rights(control: Uint8Array, controlLength: number): number[] {
-  if (controlLength < 16) return [];
+/** Descriptors (SCM_RIGHTS) and sender (SCM_CREDENTIALS) of a message. */
+function controlMessages(
+  control: Uint8Array,
+  octets: number,
+): Pick<SessionMessage, "descriptors" | "pid"> {
   const view = new DataView(control.buffer);
-  const length = Number(view.getBigUint64(0, true));
-  if (view.getInt32(8, true) !== SOL_SOCKET || view.getInt32(12, true) !== SCM_RIGHTS) return [];
   const descriptors: number[] = [];
-  for (let at = 16; at + 4 <= length; at += 4) descriptors.push(view.getInt32(at, true));
-  return descriptors;
+  let pid: number | undefined;
+  for (let at = 0; at + HEADER_OCTETS <= octets; ) {
+    const length = Number(view.getBigUint64(at, true));
+    const data = at + HEADER_OCTETS;
+    const isSocket = view.getInt32(at + 8, true) === SOL_SOCKET;
+    const type = view.getInt32(at + 12, true);
+    if (isSocket && type === SCM_RIGHTS) {
+      for (let fd = data; fd + 4 <= at + length; fd += 4) descriptors.push(view.getInt32(fd, true));
+    } else if (
+      isSocket &&
+      type === SCM_CREDENTIALS &&
+      length >= HEADER_OCTETS + CREDENTIALS_OCTETS
+    ) {
+      pid = view.getInt32(data, true);
+    }
+    // CMSG_NXTHDR: the next header is 8-octet aligned.
+    at += Math.max(HEADER_OCTETS, (length + 7) & ~7);
+  }
+  return { descriptors, pid };
 }
 
 /** Connects to a listening path. Throws a V2Error when nobody listens. */

@@ -58,10 +58,10 @@ export function unixSocket(type: SocketType, isBlocking = false): number {
   return check(libcSocket(AF_UNIX, TYPE[type] | flags, 0), "socket");
 }
 
-/** socketpair(2), both ends non-blocking and closed on exec. */
-export function unixSocketPair(type: SocketType): [number, number] {
+/** socketpair(2), both ends non-blocking unless said otherwise, closed on exec. */
+export function unixSocketPair(type: SocketType, isBlocking = false): [number, number] {
   const memory = new Uint8Array(8);
-  const flags = NON_BLOCK | CLOSE_ON_EXEC;
+  const flags = CLOSE_ON_EXEC | (isBlocking ? 0 : NON_BLOCK);
   check(libcSocketpair(AF_UNIX, TYPE[type] | flags, 0, memory), "socketpair");
   const view = new DataView(memory.buffer);
   return [view.getInt32(0, true), view.getInt32(4, true)];

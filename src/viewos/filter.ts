@@ -11,6 +11,8 @@ import {
   AUDIT_ARCH_X86_64,
   SYS_I386,
   SYS_X86_64,
+  VUCTL,
+  VUSESSION,
   X32_SYSCALL_BIT,
 } from "./syscall-numbers.ts";
 
@@ -223,7 +225,7 @@ export function isRefusedInViews(arch: number, number: number): boolean {
   return REFUSED.some((name) => table[name] === number);
 }
 
-/** Level 0 of the trap levels: the mount family and the names of the machine. */
+/** Level 0 of the trap levels: the mount family, the names of the machine, the private call. */
 export function levelZeroRules(): FilterRule[] {
   const notify = { kind: "notify" } as const;
   const refuse = { kind: "errno", errno: ERRNO.ENOSYS } as const;
@@ -233,6 +235,10 @@ export function levelZeroRules(): FilterRule[] {
     rules.push({ arch: AUDIT_ARCH_I386, number: SYS_I386[name], action: notify });
   }
   rules.push({ arch: AUDIT_ARCH_I386, number: SYS_I386.umount, action: notify });
+  for (const arch of [AUDIT_ARCH_X86_64, AUDIT_ARCH_I386]) {
+    rules.push({ arch, number: VUCTL, action: notify });
+    rules.push({ arch, number: VUSESSION, action: notify });
+  }
   for (const name of REFUSED) {
     rules.push({ arch: AUDIT_ARCH_X86_64, number: SYS_X86_64[name], action: refuse });
     rules.push({ arch: AUDIT_ARCH_I386, number: SYS_I386[name], action: refuse });

@@ -99,6 +99,8 @@ export interface ModuleDefinition {
   /** Types that mount(2) knows it by; default: its name. */
   readonly types?: readonly string[];
   readonly on?: { readonly [O in Operation]?: Hook<O> };
+  /** One line for a list of modules. */
+  readonly description?: string;
   /** It cannot be removed. */
   readonly permanent?: boolean;
   /** How long a handler may take to decide, in milliseconds; then the call is ETIMEDOUT. */
@@ -165,6 +167,7 @@ export function hookOf<O extends Operation>(of: Module, operation: O): NormalHoo
 /** What others need to know of a module: data that can be sent to another thread. */
 export interface ModuleSummary {
   readonly name: string;
+  readonly description: string;
   readonly types: readonly string[];
   readonly permanent: boolean;
   readonly timeoutMs: number;
@@ -176,6 +179,7 @@ export function summarize(of: Module): ModuleSummary {
   const operations = OPERATIONS.filter((operation) => of.on?.[operation] !== undefined);
   return {
     name: of.name,
+    description: of.description ?? "",
     types: of.mount === undefined ? [] : (of.types ?? [of.name]),
     permanent: of.permanent ?? false,
     timeoutMs: of.timeoutMs ?? HANDLER_TIMEOUT_MS,
@@ -236,7 +240,8 @@ function isReply(operation: Operation, value: unknown): boolean {
 function isRedirection(value: object): value is OtherPaths {
   const { path, newPath, ...others } = value as { [name: string]: unknown };
   const isPath = (text: unknown): boolean =>
-    text === undefined || (typeof text === "string" && /^\/[^\0]*$/.test(text));
+    text === undefined ||
+    (typeof text === "string" && text.startsWith("/") && !text.includes("\0"));
   return isPath(path) && isPath(newPath) && Object.keys(others).every((name) => name === "kind");
 }
 

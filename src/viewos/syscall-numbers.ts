@@ -16,7 +16,9 @@ export const SYS_X86_64 = {
   recvmsg: 47,
   clone: 56,
   execve: 59,
+  wait4: 61,
   fcntl: 72,
+  getcwd: 79,
   chdir: 80,
   capset: 126,
   prctl: 157,
@@ -26,7 +28,9 @@ export const SYS_X86_64 = {
   sethostname: 170,
   setdomainname: 171,
   exit_group: 231,
+  openat: 257,
   unshare: 272,
+  eventfd2: 290,
   setns: 308,
   seccomp: 317,
   open_tree: 428,
@@ -53,6 +57,18 @@ export const SYS_I386 = {
   fspick: 433,
   mount_setattr: 442,
 } as const;
+
+/**
+ * The private call of a view, on every architecture: answered with a descriptor of the view's
+ * control socket. No kernel has it, so outside a view it fails with ENOSYS.
+ */
+export const VUCTL = 22101;
+
+/**
+ * The private call that begins a view in a view, on every architecture: answered with a session
+ * that leads to the view's supervisor. No kernel has it, so outside a view it fails with ENOSYS.
+ */
+export const VUSESSION = 22102;
 
 /** AUDIT_ARCH_* of linux/audit.h: how a seccomp filter tells the calling conventions apart. */
 export const AUDIT_ARCH_X86_64 = 0xc000003e;

@@ -95,6 +95,24 @@ function openTests(call: Syscall, test: OpenFlagsTest | undefined): readonly Arg
   ];
 }
 
+/** Opens that may change a file: anything but a plain O_RDONLY. */
+const WRITING_OPEN: OpenFlagsTest = { mask: 0o1103, value: 0, differs: true };
+
+/**
+ * Traps by words: classes, groups, calls, and `writing`: all calls that change the tree of files,
+ * among them the opens that do.
+ */
+export function trapsOf(words: readonly string[]): readonly Trap[] {
+  const traps: Trap[] = [];
+  const calls = words.filter((word) => word !== "writing");
+  if (calls.length > 0) traps.push({ calls });
+  if (calls.length < words.length) {
+    traps.push({ calls: ["path-write"] });
+    traps.push({ calls: ["open", "openat", "openat2"], openFlags: WRITING_OPEN });
+  }
+  return traps;
+}
+
 /** The calls of one architecture that traps name, whatever their tests. */
 export function trappedCalls(traps: readonly Trap[], arch: number): readonly Syscall[] {
   const table = new SyscallTable(arch);

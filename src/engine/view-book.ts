@@ -1,0 +1,258 @@
+/**
+ * The views of one supervisor: the tree of them, by which name each is found, and by which process
+ * it is known to live. A view inside a view has no listener of its own whose end would tell that it
+ * is over, so one of its processes is watched; when that ends, another takes its place, until there
+ * is none.
+ */
+import { writeSync } from "node:fs";
+import { V2Error } from "../base/index.ts";
+import {
+  closeDescriptor,
+  listenSessions,
+  namespaceId,
+  pidfdOpen,
+  sendMessage,
+} from "../sys/index.ts";
+import { type ViewNode, ViewTree } from "../viewos/index.ts";
+import type { GroundId } from "./grounds.ts";
+import type { NestedViewFacts } from "./launch.ts";
+import type { NestedEvent } from "./nesting.ts";
+import type { WorkerCommand } from "./notify-worker.ts";
+import { claimViewName, forgetView, registerView, sessionSocketPath } from "./run-directory.ts";
+import type { ViewNet } from "./view-net.ts";
+import { killViewProcesses, viewProcesses } from "./view-processes.ts";
+import type { ViewState } from "./view-state.ts";
+
+/** What is known of a view. */
+interface Entry {
+  readonly node: ViewNode;
+  readonly ground: GroundId;
+  /** All processes of the view are in that user namespace, or in one inside it. */
+  readonly userNamespace: bigint;
+  readonly isBound: boolean;
+  /** The session that makes it, as long as it is made. */
+  readonly session: number | undefined;
+  readonly net: readonly ViewNet[];
+  /** Pulls out what `keepCables` was given. */
+  unplug: (() => void) | undefined;
+  /** A process of the view. */
+  pid: number;
+  /** False while its launcher is still at work. */
+  isBorn: boolean;
+}
+
+/** A view as others see it. */
+export interface ViewReport {
+  readonly id: number;
+  readonly parent: number | undefined;
+  readonly name: string | undefined;
+  readonly pid: number;
+}
+
+/** The views of one supervisor. */
+export class ViewBook {
+  readonly #tell: (command: WorkerCommand) => void;
+  readonly #shared: Pick<ViewState, "settings" | "debug">;
+  readonly #moduleTraps: () => string | undefined;
+  readonly #tree = new ViewTree<unknown>();
+  readonly #entries = new Map<GroundId, Entry>();
+
+  /**
+   * @param tell reaches the worker that stands on the grounds.
+   * @param shared what all views of the supervisor have in common.
+   * @param moduleTraps what the first modules want to be trapped.
+   */
+  constructor(
+    tell: (command: WorkerCommand) => void,
+    shared: Pick<ViewState, "settings" | "debug">,
+    moduleTraps: () => string | undefined,
+  ) {
+    this.#moduleTraps = moduleTraps;
+    this.#tell = tell;
+    this.#shared = shared;
+  }
+
+  /** What is told of a view, by its number; undefined: it is gone. */
+  get(number: number): ViewState | undefined {
+    const entry = [...this.#entries.values()].find(({ node }) => node.id === number);
+    if (entry === undefined) return undefined;
+    const { node, userNamespace } = entry;
+    return {
+      ...this.#shared,
+      number,
+      userNamespace,
+      rung: undefined,
+      isRegistered: node.name !== undefined,
+      get name() {
+        return node.name;
+      },
+      set name(name: string | undefined) {
+        node.name = name;
+      },
+    };
+  }
+
+  /** Number of the view on a ground; of no ground: of the outermost view. */
+  numberOf(ground: GroundId | undefined): number {
+    const entry = ground === undefined ? undefined : this.#entries.get(ground);
+    return (entry ?? [...this.#entries.values()][0])?.node.id ?? 0;
+  }
+
+  /** Enters an outermost view; its name is claimed already. */
+  addOutermost(ground: GroundId, pid: number, userNamespace: bigint, name?: string): void {
+    const node = this.#tree.open(undefined, name);
+    const entry: Entry = {
+      node,
+      ground,
+      userNamespace,
+      pid,
+      isBound: false,
+      isBorn: true,
+      session: undefined,
+      net: [],
+      unplug: undefined,
+    };
+    this.#entries.set(ground, entry);
+    this.#register(entry);
+    this.#watch(entry);
+  }
+
+  /** Is the ground that of a known view? */
+  has(ground: GroundId): boolean {
+    return this.#entries.has(ground);
+  }
+
+  /** Enters a view inside a view and lets its launcher go on, or refuses it and says why. */
+  admit(event: NestedEvent): void {
+    let answer = Uint8Array.of(1);
+    try {
+      this.#addNested(event, JSON.parse(event.facts) as NestedViewFacts);
+    } catch (error) {
+      answer = new Uint8Array(0);
+      this.#tell({ kind: "forget", ground: String(event.ground) });
+      const remedy = error instanceof V2Error ? error.remedy : undefined;
+      const more = remedy === undefined ? "" : `    ${remedy}\n`;
+      try {
+        writeSync(event.standardError, `v2 view: ${(error as Error).message}\n${more}`);
+      } catch {
+        // Nobody reads it: the exit code still tells.
+      }
+    }
+    closeDescriptor(event.standardError);
+    sendMessage(event.session, answer);
+  }
+
+  #addNested(event: NestedEvent, { name, bound = false, net = [] }: NestedViewFacts): void {
+    const parent = event.parent === undefined ? undefined : this.#entries.get(event.parent);
+    if (parent === undefined) throw new V2Error("NO_VIEW", "the view around this one is gone");
+    const { ground, pid, userNamespace, session } = event;
+    if (name !== undefined) claimViewName(name);
+    const node = this.#tree.open(parent.node.id, name);
+    const entry: Entry = {
+      node,
+      ground,
+      userNamespace,
+      pid,
+      isBound: bound,
+      isBorn: false,
+      session,
+      net,
+      unplug: undefined,
+    };
+    this.#entries.set(ground, entry);
+    if (name !== undefined) {
+      this.#tell({ kind: "listen", descriptor: listenSessions(sessionSocketPath(name)) });
+    }
+    this.#watch(entry);
+  }
+
+  /** The networks of the view inside a view that a session makes. */
+  netOf(session: number): readonly ViewNet[] | undefined {
+    return this.#making(session)?.net;
+  }
+
+  /** The cables of that view are pulled out when it ends. */
+  keepCables(session: number, unplug: () => void): void {
+    const entry = this.#making(session);
+    if (entry !== undefined) entry.unplug = unplug;
+  }
+
+  #making(session: number): Entry | undefined {
+    return [...this.#entries.values()].find((entry) => entry.session === session && !entry.isBorn);
+  }
+
+  /** The launcher of a view inside a view is done. */
+  born(ground: GroundId): void {
+    const entry = this.#entries.get(ground);
+    if (entry?.session === undefined || entry.isBorn) return;
+    entry.isBorn = true;
+    this.#register(entry);
+    sendMessage(entry.session, Uint8Array.of(1));
+  }
+
+  /** The watched process of a view has ended: the view stands by another, or is over. */
+  ended(ground: GroundId): void {
+    const entry = this.#entries.get(ground);
+    if (entry === undefined) return;
+    if (entry.isBound) killViewProcesses(entry.userNamespace);
+    const living = viewProcesses(entry.userNamespace);
+    // Best one that shows the view itself, not a view or sandbox inside it.
+    const own = living.find((pid) => namespaceId(pid, "mnt") === ground);
+    const next = own ?? living[0];
+    if (next !== undefined) {
+      entry.pid = next;
+      this.#register(entry);
+      this.#watch(entry);
+    } else if (entry.node.parent !== undefined) this.close(ground);
+    // An outermost view is over when its listener says so.
+  }
+
+  /** Ends all processes of a view and of the views in it. */
+  close(ground: GroundId): void {
+    const entry = this.#entries.get(ground);
+    if (entry === undefined) return;
+    killViewProcesses(entry.userNamespace);
+    const closed = new Set(this.#tree.close(entry.node.id).views.map((node) => node.id));
+    for (const gone of [...this.#entries.values()].filter(({ node }) => closed.has(node.id))) {
+      this.#entries.delete(gone.ground);
+      gone.unplug?.();
+      this.#tell({ kind: "forget", ground: String(gone.ground) });
+      if (gone.node.name !== undefined) forgetView(gone.node.name);
+    }
+  }
+
+  /** Ends every view. */
+  closeAll(): void {
+    for (const { ground } of this.#entries.values()) this.close(ground);
+  }
+
+  /** All complete views, each before those inside it. */
+  reports(): ViewReport[] {
+    const entries = new Map([...this.#entries.values()].map((entry) => [entry.node.id, entry]));
+    return this.#tree.all().flatMap(({ id, parent, name }) => {
+      const entry = entries.get(id);
+      return entry?.isBorn === true ? [{ id, parent, name, pid: entry.pid }] : [];
+    });
+  }
+
+  #register({ node, pid, userNamespace }: Entry): void {
+    if (node.name === undefined) return;
+    const modules = this.#moduleTraps();
+    const above = node.parent === undefined ? undefined : this.#tree.node(node.parent);
+    registerView({
+      name: node.name,
+      pid,
+      supervisorPid: process.pid,
+      userNamespace: String(userNamespace),
+      ...(modules === undefined ? {} : { modules }),
+      ...(above?.name === undefined ? {} : { parent: above.name }),
+    });
+  }
+
+  #watch(entry: Entry): void {
+    const descriptor = pidfdOpen(entry.pid);
+    // Gone already: as if it had been watched.
+    if (descriptor === -1) setImmediate(() => this.ended(entry.ground));
+    else this.#tell({ kind: "watch", descriptor, ground: String(entry.ground) });
+  }
+}

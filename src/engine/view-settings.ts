@@ -1,0 +1,32 @@
+/** What the notify worker has to know of what was asked of a view. */
+
+/** Processes whose calls are logged besides what is logged of all. */
+export interface DebuggedProcess {
+  /** It and its descendants. */
+  readonly pid: number;
+  readonly tags: string;
+}
+
+/** The debug log of a view. */
+export interface DebugSettings {
+  /** Categories that are logged of all processes, one letter each. */
+  readonly tags: string;
+  readonly processes: readonly DebuggedProcess[];
+  /** Sequences of the terminal by category. */
+  readonly colours: { readonly [tag: string]: string };
+}
+
+export interface ViewSettings {
+  /** Short names of mount types (um_fsalias). */
+  readonly aliases: { readonly [alias: string]: string };
+  readonly debug: DebugSettings;
+  /** Set-user-id programs are told that they are root. */
+  readonly setuidRoot: boolean;
+}
+
+/** As a view starts. */
+export const NO_SETTINGS: ViewSettings = {
+  aliases: {},
+  debug: { tags: "", processes: [], colours: {} },
+  setuidRoot: false,
+};

@@ -1,0 +1,29 @@
+/** What a supervisor knows of a view, for whoever asks by the control socket. */
+import type { DebugLog } from "./debug-log.ts";
+import type { SharedSettings } from "./shared-settings.ts";
+import type { ViewSettings } from "./view-settings.ts";
+
+/** A view as its supervisor knows it. */
+export interface ViewState {
+  readonly number: number;
+  /** Undefined: it has none. */
+  name: string | undefined;
+  /** It is in the run directory under its name. */
+  isRegistered: boolean;
+  /** How the view is made: a rung of the ladder; undefined: not known. */
+  readonly rung: string | undefined;
+  readonly settings: SharedSettings<ViewSettings>;
+  readonly debug: DebugLog;
+  /** Identity of the user namespace that holds its processes. */
+  readonly userNamespace: bigint | undefined;
+}
+
+/** The answer of `uname`: which view this is. */
+export interface ViewNames {
+  /** Process number of the supervisor. */
+  readonly server: number;
+  readonly view: number;
+  /** "" when it has none. */
+  readonly name: string;
+  readonly rung: string | null;
+}

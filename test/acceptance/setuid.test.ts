@@ -1,0 +1,72 @@
+// runs as: root
+// (only root can make a set-user-id program of root; the views are an ordinary user's)
+import assert from "node:assert/strict";
+import { chmodSync, copyFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { missingProgram, type Outcome, runProgram, V2 } from "./v2.ts";
+
+/** One that every user may enter; the runner's own temporary directory is root's. */
+function publicDirectory(): Disposable & { readonly path: string } {
+  const path = mkdtempSync("/tmp/v2-setuid-");
+  chmodSync(path, 0o755);
+  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
+}
+
+/** As `v2 view`, by the account that the runner makes for tests. */
+function viewOfUser(options: readonly string[], script: string): Promise<Outcome> {
+  const user = ["setpriv", "--reuid", "v2test", "--regid", "v2test", "--clear-groups"];
+  const view = [process.execPath, V2, "view", ...options, "--", "sh", "-c", script];
+  return runProgram([...user, ...view], { env: { ...process.env, HOME: "/" }, cwd: "/" });
+}
+
+/** What an old mount(8) does: it asks who it is before it asks the kernel. */
+const OLD_MOUNT = `
+  #include <stdio.h>
+  #include <sys/mount.h>
+  #include <unistd.h>
+  int main(void) {
+    if (getuid() != 0 || geteuid() != 0) return puts("must be superuser"), 1;
+    if (mount("none", "/mnt", "tmpfs", 0, NULL)) return perror("mount"), 2;
+    return puts("mounted"), 0;
+  }`;
+
+const noCompiler = missingProgram("gcc", "gcc");
+
+test("a set-user-id program that insists on root mounts in a view of an ordinary user", {
+  skip: noCompiler,
+}, async () => {
+  using directory = publicDirectory();
+  const [setuid, plain] = [join(directory.path, "old-mount"), join(directory.path, "plain")];
+  writeFileSync(`${setuid}.c`, OLD_MOUNT);
+  const compiled = await runProgram(["gcc", "-o", setuid, `${setuid}.c`]);
+  assert.equal(compiled.code, 0, compiled.stderr);
+  copyFileSync(setuid, plain);
+  chmodSync(setuid, 0o4755);
+  chmodSync(plain, 0o755);
+  const script = `${setuid}; grep -c ' /mnt tmpfs ' /proc/self/mounts; umount /mnt; ${plain}; id -u`;
+  const uid = (await runProgram(["id", "-u", "v2test"])).stdout;
+  const told = await viewOfUser(["--setuid-root"], script);
+  assert.equal(told.stdout, `mounted\n1\nmust be superuser\n${uid}`, told.stderr);
+  const untold = await viewOfUser([], setuid);
+  assert.equal(untold.stdout, "must be superuser\n");
+});
+
+test("being told that it is root gives a program no right", { skip: noCompiler }, async () => {
+  using directory = publicDirectory();
+  const program = join(directory.path, "try");
+  writeFileSync(
+    `${program}.c`,
+    `#include <stdio.h>
+     #include <fcntl.h>
+     #include <unistd.h>
+     int main(void) {
+       printf("%d %d %d\\n", geteuid(), open("/etc/shadow", O_RDONLY), setuid(0));
+       return 0;
+     }`,
+  );
+  assert.equal((await runProgram(["gcc", "-o", program, `${program}.c`])).code, 0);
+  chmodSync(program, 0o4755);
+  const outcome = await viewOfUser(["--setuid-root"], program);
+  assert.equal(outcome.stdout, "0 -1 -1\n");
+});
