@@ -7,7 +7,8 @@ const OPERATIONS =
 
 export default ({ dir }) => {
   if (!dir?.startsWith("/")) throw new Error("which directory? tmp,dir=/absolute/path");
-  const moved = (path) => path?.replace(/^\/tmp(?=\/|$)/, dir);
+  const isThere = (path) => path === dir || path.startsWith(`${dir}/`);
+  const moved = (path) => (isThere(path) ? path : path.replace(/^\/tmp(?=\/|$)/, dir));
   const redirect = (call) =>
     call.emulate({
       path: moved(call.path),

@@ -6,11 +6,11 @@ const OPERATIONS =
   "chmod chown truncate utimes mknod";
 const TREE = "/unreal";
 
-const real = (path) => path?.replace(/^(?:\/unreal(?=\/|$))+/, "") || "/";
+const real = (path) => path.replace(/^\/*(?:unreal(?:\/+|$))+/, "/");
 const onTheRealOne = (call) =>
   call.emulate({
-    path: real(call.path),
-    ...(call.newPath === undefined ? {} : { newPath: real(call.newPath) }),
+    path: real(call.given),
+    ...(call.newGiven === undefined ? {} : { newPath: real(call.newGiven) }),
   });
 
 export default module("unreal", {

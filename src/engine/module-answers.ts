@@ -8,10 +8,13 @@ import {
   opensForWriting,
   type Operation,
   type OperationFields,
+  type OtherPaths,
   type TakenCall,
   type UtsName,
 } from "../viewos/index.ts";
 import { type Answer, CONTINUE, failure, SUCCESS } from "./answer.ts";
+import type { CapturedPathCall } from "./captured-call.ts";
+import type { ModulePaths, NamedFiles } from "./module-paths.ts";
 
 const O_CLOEXEC = 0o2000000;
 
@@ -20,6 +23,10 @@ export interface DecidedCall {
   readonly request: NotifyListener;
   readonly taken: TakenCall;
   readonly offered: OfferedCall;
+  /** When it names files that the path engine finds. */
+  readonly named: CapturedPathCall | undefined;
+  readonly files: NamedFiles | undefined;
+  readonly tries: number;
 }
 
 /** Calls whose arguments are all in registers: what the kernel sees is what the module has seen. */
@@ -36,21 +43,33 @@ export class ModuleAnswers {
     this.#perform = perform;
   }
 
-  answer(call: DecidedCall, decision: Decision): Answer {
+  /**
+   * @param paths performs calls that name files
+   * @returns "moved" when the files of the call are others by now than the decision was about
+   */
+  answer(call: DecidedCall, decision: Decision, paths: ModulePaths | undefined): Answer | "moved" {
     switch (decision.kind) {
       case "fail":
         return failure(decision.errno);
       case "pass":
         return this.#perform(call.request);
       case "emulate":
-        return this.#emulate(call);
+        return this.#emulate(call, decision, paths);
       default:
         return this.#reply(call, decision.value);
     }
   }
 
-  #emulate({ request, taken, offered }: DecidedCall): Answer {
+  #emulate(
+    { request, taken, offered, named, files }: DecidedCall,
+    others: OtherPaths,
+    paths: ModulePaths | undefined,
+  ): Answer | "moved" {
     const { operation } = offered;
+    if (named !== undefined && files !== undefined) {
+      const writes = (offered.fields as Partial<OperationFields["open"]>).write ?? true;
+      return paths!.perform(request, named, files, writes, others) ?? "moved";
+    }
     if (operation === "uname") {
       const { names } = offered.fields as OperationFields["uname"];
       return this.#write(request, taken, emitUtsName(taken.call.name, names));

@@ -18,12 +18,15 @@ import {
   captureArguments,
   compileCondition,
   type Decision,
+  isAboutPaths,
   isPastByIoUring,
   type ModuleSummary,
   type Operation,
   operationFields,
+  type OperationFields,
   OperationTable,
   parseUtsName,
+  type PathPolicy,
   socketcallName,
   SyscallTable,
   type TakenCall,
@@ -31,11 +34,15 @@ import {
 } from "../viewos/index.ts";
 import { type Answer, failure, LATER, reply } from "./answer.ts";
 import { type DecidedCall, ModuleAnswers } from "./module-answers.ts";
+import type { CapturedPathCall } from "./captured-call.ts";
 import type { Grounds } from "./grounds.ts";
+import { ModulePaths, type NamedFiles } from "./module-paths.ts";
 import type { CallMessage, DecisionMessage, ModulesMessage } from "./module-messages.ts";
 
 /** Calls that wait for modules at once; further ones fail with EAGAIN. */
 const PENDING_MAX = 4096;
+/** Decisions about one call whose files are moved meanwhile. */
+const TRIES_MAX = 8;
 /** How much longer than its own limits the module thread is given to say so. */
 const GRACE_MS = 1000;
 /** Arguments of socketcall(2) in memory: six words of 32 bits. */
@@ -63,6 +70,8 @@ export interface ModuleCallsOptions {
   readonly bell: number;
   readonly standpoint: Standpoint;
   readonly grounds: Grounds;
+  /** Is asked about paths before modules are. */
+  readonly policy: PathPolicy | undefined;
   /** Performs a call as if there were no modules. */
   readonly perform: (request: NotifyListener) => Answer;
   /** A call was not decided in time. */
@@ -82,6 +91,7 @@ export class ModuleCalls {
   #interests = new Map<Operation, Interest[]>();
   #calls: MessagePort | undefined;
   #sequence = 0;
+  #paths: ModulePaths | undefined;
 
   constructor(options: ModuleCallsOptions) {
     this.#options = options;
@@ -110,16 +120,40 @@ export class ModuleCalls {
     const operation = this.#operationOf(request, call.name);
     const interests = operation === undefined ? undefined : this.#interests.get(operation);
     if (operation === undefined || interests === undefined) return undefined;
-    this.#stand(request.pid);
-    const taken = this.#take(request);
+    const named = this.#paths?.capture(request);
+    const taken = this.#take(request, named === undefined);
     if (taken === undefined) return failure(ERRNO.EFAULT);
-    const fields = operationFields(operation, taken, this.#place(request));
-    const wanting = interests.filter(({ holds }) => holds(fields));
-    if (wanting.length === 0) return undefined;
+    return this.#offer(request, taken, operation, named, 0);
+  }
+
+  /** @param tries how often it has been decided about, each time on other files */
+  #offer(
+    request: NotifyListener,
+    taken: TakenCall,
+    operation: Operation,
+    named: CapturedPathCall | undefined,
+    tries: number,
+  ): Answer | undefined {
+    const interests = this.#interests.get(operation) ?? [];
+    const wanting = (fields: object): Interest[] => interests.filter(({ holds }) => holds(fields));
+    this.#stand(request.pid);
+    const place = this.#place(request, named === undefined);
+    let fields: OperationFields[Operation] = operationFields(operation, taken, place);
+    let files: NamedFiles | undefined;
+    if (named !== undefined) {
+      const wants = (found: NamedFiles): boolean => wanting({ ...fields, ...found }).length > 0;
+      const offered = this.#paths!.offer(request, named, wants);
+      if (offered.answer !== undefined) return offered.answer;
+      ({ files } = offered);
+      fields = { ...fields, ...files };
+    }
+    const modules = wanting(fields);
+    if (modules.length === 0) return undefined;
     // What was read may be another's when the caller has been killed meanwhile.
     if (!request.isValid()) return failure(ERRNO.ESRCH);
-    if (this.#pending.size >= PENDING_MAX) return failure(ERRNO.EAGAIN);
-    this.#send(request, taken, { operation, pid: request.pid, fields }, wanting);
+    if (this.#pending.size >= PENDING_MAX || tries > TRIES_MAX) return failure(ERRNO.EAGAIN);
+    const offered = { operation, pid: request.pid, fields };
+    this.#send({ request: request.held(), taken, offered, named, files, tries }, modules);
     return LATER;
   }
 
@@ -170,8 +204,11 @@ export class ModuleCalls {
     return call === undefined ? undefined : this.#operations.of(call, low);
   }
 
-  /** Reads registers and memory of a call; undefined when it cannot be read. */
-  #take(request: NotifyListener): TakenCall | undefined {
+  /**
+   * Reads registers and memory of a call; undefined when it cannot be read.
+   * @param needsPaths nobody else has read the paths
+   */
+  #take(request: NotifyListener, needsPaths: boolean): TakenCall | undefined {
     const { pid, arch } = request;
     const held = request.held();
     const table = this.#tables.get(arch)!;
@@ -196,12 +233,16 @@ export class ModuleCalls {
       octets: (address, length) => this.#memory.octets(pid, address, length),
     });
     const kinds = call.arguments === "words" ? [] : call.arguments;
-    const isUnread = kinds.some((kind, index) => kind === "path" && captured[index] === undefined);
-    return isUnread ? undefined : { ...registers, call, captured };
+    const isNull = (index: number): boolean => words.low(index) === 0 && words.high(index) === 0;
+    const isUnread = kinds.some(
+      (kind, index) => kind === "path" && captured[index] === undefined && !isNull(index),
+    );
+    return needsPaths && isUnread ? undefined : { ...registers, call, captured };
   }
 
-  #place({ pid }: NotifyListener): CallPlace {
-    const link = (name: string): string => this.#link(`${pid}/${name}`);
+  /** @param named paths are wanted; else the path engine finds them */
+  #place({ pid }: NotifyListener, named: boolean): CallPlace {
+    const link = (name: string): string => (named ? this.#link(`${pid}/${name}`) : "/");
     return {
       directory: (descriptor) => link(descriptor < 0 ? "cwd" : `fd/${descriptor}`),
       root: () => link("root"),
@@ -215,25 +256,23 @@ export class ModuleCalls {
     return this.#options.standpoint.readProcLink(path) ?? "/";
   }
 
-  #send(
-    request: NotifyListener,
-    taken: TakenCall,
-    call: CallMessage["call"],
-    wanting: readonly Interest[],
-  ): void {
+  #send(call: DecidedCall, wanting: readonly Interest[]): void {
     const sequence = ++this.#sequence;
     const limitMs = wanting.reduce((sum, { timeoutMs }) => sum + timeoutMs, GRACE_MS);
-    const message = { sequence, call };
+    const message = { sequence, call: call.offered };
     const modules = wanting.map(({ module }) => module);
     const deadlineMs = performance.now() + limitMs;
-    const decided = { request: request.held(), taken, offered: call };
-    this.#pending.set(sequence, { ...decided, message, modules, limitMs, deadlineMs });
+    this.#pending.set(sequence, { ...call, message, modules, limitMs, deadlineMs });
     this.#calls!.postMessage(message);
   }
 
   #change({ summaries, calls }: ModulesMessage): void {
     this.#interests = new Map();
     for (const summary of summaries) this.#addInterests(summary);
+    // Made when a module comes that wants paths: its tables are large.
+    if (this.#paths === undefined && [...this.#interests.keys()].some(isAboutPaths)) {
+      this.#paths = new ModulePaths(this.#options.standpoint, this.#options.policy);
+    }
     if (calls === undefined) return;
     this.#calls = calls;
     this.#offerAgain();
@@ -252,7 +291,11 @@ export class ModuleCalls {
     const pending = this.#pending.get(sequence);
     // Late decisions find nothing: their callers have been told.
     if (pending === undefined || !this.#pending.delete(sequence)) return;
-    reply(pending.request, this.#answers.answer(pending, decision));
+    const answer = this.#answers.answer(pending, decision, this.#paths);
+    if (answer !== "moved") return reply(pending.request, answer);
+    const { request, taken, offered, named, tries } = pending;
+    const again = this.#offer(request, taken, offered.operation, named, tries + 1);
+    reply(request, again ?? this.#options.perform(request));
   }
 
   /** A new module thread: what the old one has not decided is offered to it. */

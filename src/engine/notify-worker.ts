@@ -135,6 +135,7 @@ class NotifyLoop {
       ...data.modules,
       standpoint,
       grounds: this.#grounds,
+      policy: paths === undefined ? undefined : policyOf(paths),
       perform: (request) => this.#calls.perform(request),
       onLate: () => this.#post({ kind: "late" }),
     });

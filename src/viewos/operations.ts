@@ -8,11 +8,14 @@ import type { Syscall } from "./syscalls.ts";
 /** A call that names a file: absolute in the view; `.` and `..` are resolved by name. */
 export interface PathFields {
   readonly path: string;
+  /** As given, made absolute and nothing else. */
+  readonly given?: string;
 }
 
 /** Two names: from `path` to `newPath`. */
 export interface TwoPathFields extends PathFields {
   readonly newPath: string;
+  readonly newGiven?: string;
 }
 
 export interface OpenFields extends PathFields {
@@ -243,6 +246,11 @@ const BY_IO_URING: ReadonlySet<Operation> = new Set<Operation>([
   "connect",
   "bind",
 ]);
+
+/** Does an operation name files? */
+export function isAboutPaths(operation: Operation): boolean {
+  return !/^(?:sethostname|setdomainname|uname|socket|setid|settime|connect|bind)$/.test(operation);
+}
 
 /** What only a process itself can do: no supervisor can change another's directory or program. */
 export const CANNOT_EMULATE: ReadonlySet<Operation> = new Set<Operation>(["chdir", "exec"]);
