@@ -32,6 +32,7 @@ const TABLE = [
   [30, "EROFS", "Read-only file system"],
   [31, "EMLINK", "Too many links"],
   [32, "EPIPE", "Broken pipe"],
+  [34, "ERANGE", "Numerical result out of range"],
   [36, "ENAMETOOLONG", "File name too long"],
   [38, "ENOSYS", "Function not implemented"],
   [39, "ENOTEMPTY", "Directory not empty"],

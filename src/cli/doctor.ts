@@ -1,5 +1,6 @@
 /** `v2 doctor`: what this machine allows, and what to do where it does not. */
 import { EXIT, V2Error } from "../base/index.ts";
+import type { RungReport } from "../engine/index.ts";
 import type { Finding } from "../sys/index.ts";
 import type { Invocation } from "./command.ts";
 import { columns, print, printJson } from "./output.ts";
@@ -17,6 +18,25 @@ async function findings(): Promise<readonly Finding[]> {
   }
 }
 
+/** What each engine stands on. */
+const ENGINE_TEXTS: { readonly [rung in RungReport["rung"]]: string } = {
+  A: "user namespaces and FUSE",
+  B: "user namespaces",
+  C: "seccomp notification alone",
+  D: "ptrace",
+};
+
+/** The ladder; nothing without the native interface, whose row says what is missing. */
+async function ladder(): Promise<readonly RungReport[]> {
+  try {
+    const { probeRungs } = await import("../engine/index.ts");
+    return probeRungs();
+  } catch (error) {
+    if (!(error instanceof V2Error)) throw error;
+    return [];
+  }
+}
+
 /** "ok", or how bad it is that it is not. */
 function stateOf({ works, required }: Finding): string {
   if (works) return "ok";
@@ -24,7 +44,7 @@ function stateOf({ works, required }: Finding): string {
 }
 
 /** The table for people: one row each, then a remedy for each row that is not ok. */
-export function doctorReport(found: readonly Finding[]): string {
+export function doctorReport(found: readonly Finding[], rungs: readonly RungReport[]): string {
   const rows = found.map((one) => [
     one.capability,
     stateOf(one),
@@ -35,19 +55,32 @@ export function doctorReport(found: readonly Finding[]): string {
     if (works || remedy === undefined) continue;
     parts.push(`\n${capability}:\n${remedy.replaceAll(/^/gm, "    ")}\n`);
   }
-  const missing = found.filter((one) => one.required && !one.works).length;
+  parts.push(ladderReport(rungs));
+  const best = rungs.find(({ works }) => works);
   parts.push(
-    missing === 0
-      ? "\nViews work here.\n"
-      : `\nViews do not work here: ${missing} required ${missing === 1 ? "thing is" : "things are"} missing.\n`,
+    best === undefined
+      ? "\nViews do not work here.\n"
+      : `\nViews work here, by ${ENGINE_TEXTS[best.rung]} (engine ${best.rung}).\n`,
   );
   return parts.join("");
 }
 
-/** Exit code: EXIT.ok when everything required works, EXIT.unavailable otherwise. */
+/** Which engine views get here, and why not a better one. */
+export function ladderReport(rungs: readonly RungReport[]): string {
+  if (rungs.length === 0) return "";
+  const best = rungs.find(({ works }) => works);
+  const rows = rungs.map((one) => {
+    const state = one.works ? (one === best ? "used" : "ok") : "absent";
+    return [`${one.rung} ${one.word}`, state, one.reason];
+  });
+  return `\n${columns([["ENGINE", "STATE", "WHY NOT"], ...rows])}`;
+}
+
+/** Exit code: EXIT.ok when there is an engine that works, EXIT.unavailable otherwise. */
 export async function run(invocation: Invocation): Promise<number> {
   const found = await findings();
-  if (invocation.options["json"] === true) for (const one of found) printJson(one);
-  else print(doctorReport(found));
-  return found.every((one) => one.works || !one.required) ? EXIT.ok : EXIT.unavailable;
+  const rungs = await ladder();
+  if (invocation.options["json"] === true) for (const one of [...found, ...rungs]) printJson(one);
+  else print(doctorReport(found, rungs));
+  return rungs.some(({ works }) => works) ? EXIT.ok : EXIT.unavailable;
 }

@@ -1,8 +1,8 @@
 /** `v2 lab exec NAME|FILE NODE -- CMD…`: this process becomes a command in a view of the lab. */
 import { EXIT, V2Error } from "../base/index.ts";
-import { becomeGuest, findView, sessionSocketPath } from "../engine/index.ts";
+import { becomeGuest, connectToView, findView } from "../engine/index.ts";
 import { viewName } from "../lab/index.ts";
-import { connectSession, inheritedDescriptors } from "../sys/index.ts";
+import { inheritedDescriptors } from "../sys/index.ts";
 import type { Invocation } from "./command.ts";
 import { allWords, labOf, wordAt } from "./lab-support.ts";
 
@@ -21,7 +21,7 @@ export async function run(invocation: Invocation): Promise<number> {
       exitCode: EXIT.notFound,
     });
   }
-  const session = connectSession(sessionSocketPath(name));
+  const session = connectToView(name);
   // The launcher gives the command the environment of this process.
   Object.assign(process.env, plan.env);
   const given = words.slice(words[2] === "--" ? 3 : 2);

@@ -7,7 +7,7 @@ export const VIEW_COMMANDS: readonly CommandSpec[] = [
     group: "Views",
     summary: "run a command with its own view of mounts, names and network",
     usage:
-      "[--name N] [--root] [--net SWITCH[,ip=…][,mac=…]]… [--mount SPEC]… [--module FILE[,OPTION…]]… [--trace[=CLASS[,CLASS…]]] [--trace-to FILE] [--json] [--trap=CLASS] [--deny PATH]… [-- CMD…]",
+      "[--name N] [--root] [--net SWITCH[,ip=…][,mac=…]]… [--mount SPEC]… [--module FILE[,OPTION…]]… [--trace[=CLASS[,CLASS…]]] [--trace-to FILE] [--json] [--trap=CLASS] [--deny PATH]… [--engine=E] [-- CMD…]",
     details: [
       "CMD (default: your shell) runs as you, with your files, terminal, job control and exit status.",
       "What it mounts (mount, vumount, FUSE servers) is seen in the view only.",
@@ -63,6 +63,11 @@ export const VIEW_COMMANDS: readonly CommandSpec[] = [
       },
       "no-prompt": { type: "boolean", help: "leave the prompt of shells as it is" },
       json: { type: "boolean", help: "trace as JSON, one object per line" },
+      engine: {
+        type: "string",
+        value: "auto|A|B|C|D",
+        help: "how: userns+fuse (A), userns (B), notify (C) or ptrace (D); default: the best here",
+      },
     },
     stopAtFirstWord: true,
     examples: [

@@ -2,12 +2,13 @@
 import { V2Error, EXIT } from "../base/index.ts";
 import {
   becomeGuest,
+  connectToView,
+  existingView,
   findView,
   listViews,
   sessionOfOwnView,
-  sessionSocketPath,
 } from "../engine/index.ts";
-import { connectSession, inheritedDescriptors } from "../sys/index.ts";
+import { inheritedDescriptors } from "../sys/index.ts";
 import type { Invocation } from "./command.ts";
 import { isPromptingShell, showInPrompt } from "./view-prompt.ts";
 
@@ -32,10 +33,9 @@ export async function run(invocation: Invocation): Promise<number> {
     });
   }
   const inside = sessionOfOwnView();
-  const session = inside ?? connectSession(sessionSocketPath(name));
+  const session = inside ?? connectToView(name);
   const command = argv.length > 0 ? argv : [process.env["SHELL"] ?? "/bin/sh"];
   if (isPromptingShell(command)) showInPrompt(name, command[0]);
   const traps = view.modules === undefined ? {} : { modules: view.modules };
-  const isInside = inside !== undefined;
-  becomeGuest(session, { view: { pid: view.pid } }, command, inherited, traps, isInside);
+  becomeGuest(session, existingView(view), command, inherited, traps, inside !== undefined);
 }

@@ -6,6 +6,7 @@ import {
   claimViewName,
   newView,
   parseInsertion,
+  parseRung,
   parseViewNet,
   type PathTraps,
   sessionOfOwnView,
@@ -119,6 +120,7 @@ export async function run(invocation: Invocation): Promise<number> {
     ...(options["setuid-root"] === true ? { setuidRoot: true } : {}),
   };
   const modules = list(options["module"]).map((text) => parseInsertion(text, process.cwd()));
+  const rung = parseRung((options["engine"] as string | undefined) ?? "auto");
   const words = [...invocation.words, ...invocation.rest];
   const argv = words.length > 0 ? words : [process.env["SHELL"] ?? "/bin/sh"];
   const session = sessionOfOwnView();
@@ -142,11 +144,13 @@ export async function run(invocation: Invocation): Promise<number> {
     config: { name, net, traps, modules, log: modules.length > 0 },
     ...(modules.length === 0 ? {} : { logTo: STANDARD_ERROR }),
     ...(trace === undefined ? {} : { traceTo: file ?? STANDARD_ERROR }),
+    ...(rung === undefined ? {} : { rung }),
   });
   if (file !== undefined) closeSync(file);
   const shownAs = name ?? `view[${supervisor.pid}]`;
   if (options["no-prompt"] !== true) showInPrompt(shownAs, promptingShell(options, argv));
   const network = net.length > 0;
-  const view = newView({ supervisorPid: supervisor.pid, hostName: name, mounts, network });
-  becomeGuest(supervisor.session, view, argv, inherited, supervisor.traps);
+  const { pid, session: first, outside } = supervisor;
+  const view = newView({ supervisorPid: pid, hostName: name, mounts, network, outside });
+  becomeGuest(first, view, argv, inherited, supervisor.traps);
 }

@@ -1,13 +1,7 @@
 /** A client of a view's control socket: from inside by the private call, from outside by name. */
 import { Socket } from "node:net";
 import { ERRNO, errnoName, errnoText, EXIT, V2Error } from "../base/index.ts";
-import {
-  callForDescriptor,
-  closeDescriptor,
-  connectSession,
-  sendFds,
-  unixSocketPair,
-} from "../sys/index.ts";
+import { callForDescriptor, closeDescriptor, sendFds, unixSocketPair } from "../sys/index.ts";
 import {
   type ControlArguments,
   controlLine,
@@ -17,7 +11,7 @@ import {
   VUCTL,
 } from "../viewos/index.ts";
 import { MESSAGE, MESSAGE_HEADER_OCTETS } from "./launch-steps.ts";
-import { sessionSocketPath } from "./run-directory.ts";
+import { connectToView } from "./view-session.ts";
 
 /** A connection to the supervisor of a view. */
 export class ControlClient implements Disposable {
@@ -118,7 +112,7 @@ export function openControl(viewName?: string): ControlClient {
 
 /** Makes a connection and hands its other end to the supervisor, through the view's session. */
 function connectFromOutside(viewName: string): number {
-  const session = connectSession(sessionSocketPath(viewName));
+  const session = connectToView(viewName);
   const [ours, theirs] = unixSocketPair("stream", true);
   try {
     const message = new Uint8Array(MESSAGE_HEADER_OCTETS);

@@ -2,8 +2,6 @@
 import { EXIT, V2Error } from "../base/index.ts";
 import type { ControlArguments } from "../viewos/index.ts";
 import type { ControlCaller, ControlServer } from "./control-server.ts";
-import { checkViewName, renameView } from "./run-directory.ts";
-import { killViewProcesses, viewProcesses } from "./view-processes.ts";
 import { changeDebug } from "./debug-operation.ts";
 import type { SharedSettings } from "./shared-settings.ts";
 import type { ViewSettings } from "./view-settings.ts";
@@ -35,10 +33,7 @@ export function registerViewOperations(
   register("viewname", ({ name }, view) => {
     if (name === undefined) return view.name ?? "";
     if (typeof name !== "string") throw usage("'name' is a text");
-    checkViewName(name);
-    if (name === view.name) return name;
-    if (view.name !== undefined && view.isRegistered) renameView(view.name, name);
-    view.name = name;
+    view.rename(name);
     return name;
   });
   register("fsalias", (args, view) => setAlias(args, view.settings));
@@ -84,14 +79,13 @@ const LOOK_MS = 50;
 
 /** SIGTERM for all of a view, then SIGKILL for what is left after the time. */
 async function shutDown(view: ViewState, seconds: number, callerPid: number): Promise<void> {
-  const { userNamespace } = view;
-  if (userNamespace === undefined) return;
+  const { processes } = view;
   const end = performance.now() + seconds * 1000;
-  for (const pid of viewProcesses(userNamespace)) if (pid !== callerPid) terminate(pid);
-  while (performance.now() < end && viewProcesses(userNamespace).length > 0) {
+  for (const pid of processes.list()) if (pid !== callerPid) terminate(pid);
+  while (performance.now() < end && processes.list().length > 0) {
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
   }
-  killViewProcesses(userNamespace);
+  processes.kill();
 }
 
 function terminate(pid: number): void {

@@ -17,8 +17,17 @@ export type { ViewTraps } from "./view-traps.ts";
 export { TRACED_BY_DEFAULT, type TraceOptions } from "./tracer.ts";
 export { type InsertOptions, parseInsertion } from "./modules.ts";
 export {
+  FILTERING_RUNGS,
+  parseRung,
+  probeRungs,
+  type Rung,
+  type RungReport,
+  RUNGS,
+} from "./rungs.ts";
+export {
   becomeGuest,
   type Destination,
+  existingView,
   newView,
   sessionOfOwnView,
   startSupervisor,
@@ -33,3 +42,4 @@ export {
 } from "./view.ts";
 export { parseViewNet, type ViewNet } from "./view-net.ts";
 export type { ViewNames } from "./view-state.ts";
+export { connectToView } from "./view-session.ts";

@@ -20,6 +20,7 @@ import {
   trapRules,
 } from "../viewos/index.ts";
 import type { ViewNet } from "./view-net.ts";
+import { enterOutside, type OutsideView, passRules } from "./launch-outside.ts";
 import { Launcher, LISTENER_MESSAGE_FLAGS, MESSAGE } from "./launch-steps.ts";
 
 const PR_CAP_AMBIENT = 47;
@@ -74,7 +75,8 @@ function wholeMap(file: "uid_map" | "gid_map"): string {
 
 export interface SupervisorPlan {
   readonly session: number;
-  readonly maps: IdentityMaps;
+  /** Undefined: it stays in our user namespace. */
+  readonly maps: IdentityMaps | undefined;
   /** The supervisor becomes an orphan (its launcher forks); else it stays a child of the caller. */
   readonly orphan: boolean;
   readonly argv: readonly string[];
@@ -85,16 +87,7 @@ export interface SupervisorPlan {
 export function supervisorProgram(plan: SupervisorPlan): Uint8Array {
   const launcher = new Launcher(plan.session);
   const { program } = launcher;
-  launcher.step("a user namespace", SYS.unshare, [CLONE.NEWUSER]);
-  if (plan.maps.fromOutside) {
-    launcher.send(MESSAGE.maps, undefined);
-    launcher.awaitAnswer("the maps of the user namespace");
-  } else {
-    launcher.writeFile("the group map", "/proc/self/setgroups", "deny");
-    launcher.writeFile("the user map", "/proc/self/uid_map", plan.maps.uid);
-    launcher.writeFile("the group map", "/proc/self/gid_map", plan.maps.gid);
-  }
-  keepCapabilities(launcher);
+  if (plan.maps !== undefined) ownUserNamespace(launcher, plan.maps);
   const execute = (): void =>
     launcher.execute(
       plan.argv[0]!,
@@ -103,10 +96,11 @@ export function supervisorProgram(plan: SupervisorPlan): Uint8Array {
       program.strings(plan.environment),
     );
   if (plan.orphan) {
-    const fork = launcher.step("a process", SYS.clone, [SIGCHLD, 0, 0, 0, 0], 1);
-    // In the child clone returns 0: that "failure" is the path to the supervisor.
+    const fork = launcher.step("a process", SYS.clone, [SIGCHLD, 0, 0, 0, 0]);
+    // In the child clone returns 0, and there is no process 0: that failure is its path.
+    const isParent = program.call(SYS.tgkill, [fork.result, fork.result, 0]);
     const child = program.detached(SYS.getpid, []);
-    fork.onFailure = child;
+    isParent.onFailure = child;
     launcher.send(MESSAGE.running, fork);
     launcher.step("end", SYS.exit_group, [0]);
     launcher.continueAt(child);
@@ -116,6 +110,19 @@ export function supervisorProgram(plan: SupervisorPlan): Uint8Array {
   }
   execute();
   return launcher.compile();
+}
+
+function ownUserNamespace(launcher: Launcher, maps: IdentityMaps): void {
+  launcher.step("a user namespace", SYS.unshare, [CLONE.NEWUSER]);
+  if (maps.fromOutside) {
+    launcher.send(MESSAGE.maps, undefined);
+    launcher.awaitAnswer("the maps of the user namespace");
+  } else {
+    launcher.writeFile("the group map", "/proc/self/setgroups", "deny");
+    launcher.writeFile("the user map", "/proc/self/uid_map", maps.uid);
+    launcher.writeFile("the group map", "/proc/self/gid_map", maps.gid);
+  }
+  keepCapabilities(launcher);
 }
 
 /**
@@ -182,7 +189,8 @@ export interface GuestPlan {
   readonly enter:
     | { readonly view: ExistingView }
     | { readonly create: NewView }
-    | { readonly nest: NestedView };
+    | { readonly nest: NestedView }
+    | { readonly outside: OutsideView };
   readonly directory: string;
   /** Soft and hard limit of open files to restore (Node raises the soft one). */
   readonly openFiles: readonly [soft: bigint, hard: bigint] | undefined;
@@ -201,13 +209,17 @@ export interface GuestPlan {
 export function guestProgram(plan: GuestPlan): Uint8Array {
   const launcher = new Launcher(plan.session);
   launcher.step("session", SYS.fcntl, [plan.session, F_SETFD, FD_CLOEXEC]);
-  if ("view" in plan.enter) joinView(launcher, plan.enter.view);
-  else if ("nest" in plan.enter) nestView(launcher, plan.enter.nest);
-  else makeView(launcher, plan.enter.create);
+  const { enter } = plan;
+  if ("outside" in enter) enterOutside(launcher, enter.outside);
+  else if ("view" in enter) joinView(launcher, enter.view);
+  else if ("nest" in enter) nestView(launcher, enter.nest);
+  else makeView(launcher, enter.create);
   launcher.attempt(SYS.chdir, [launcher.program.string(plan.directory)]);
   restoreAfterNode(launcher, plan);
-  if (plan.traps !== undefined) installFilter(launcher, plan.session, plan.traps);
-  if ("nest" in plan.enter) {
+  if (plan.traps !== undefined) installFilter(launcher, plan.session, plan.traps, enter);
+  // Without namespaces it is the supervisor who mounts and names, once it sees the calls.
+  if ("outside" in enter) furnish(launcher, enter.outside);
+  if ("nest" in enter) {
     launcher.send(MESSAGE.born, undefined);
     launcher.awaitAnswer("the view");
   }
@@ -251,6 +263,7 @@ function makeView(launcher: Launcher, view: NewView): void {
   launcher.step("the view's namespaces", SYS.unshare, [CLONE.NEWNS | CLONE.NEWUTS | network]);
   cutOff(launcher);
   furnish(launcher, view);
+  awaitNetwork(launcher, view);
 }
 
 /** Mounts made outside later still appear inside; nothing done inside reaches the outside. */
@@ -278,6 +291,7 @@ function nestView(launcher: Launcher, view: NestedView): void {
   launcher.step("the view's mounts", SYS.setns, [mounts!.result, CLONE.NEWNS]);
   for (const opened of [mounts!, names!, user!]) launcher.attempt(SYS.close, [opened.result]);
   furnish(launcher, view);
+  awaitNetwork(launcher, view);
 }
 
 /** unshare(2) of a user namespace and others, and the maps of the first. */
@@ -317,17 +331,21 @@ function makeUserNamespace(launcher: Launcher, maps: IdentityMaps, others: numbe
   launcher.continueAt(last);
 }
 
-function furnish(launcher: Launcher, view: NewView | NestedView): void {
-  const { program } = launcher;
+/** Waits until the supervisor has plugged the cables of a view that is to have some. */
+function awaitNetwork(launcher: Launcher, view: NewView | NestedView): void {
+  if (!view.network) return;
+  launcher.send(MESSAGE.network, launcher.step("pid", SYS.getpid, []), [2]);
+  launcher.awaitAnswer("the view's network");
+}
+
+/** The names and mounts that a view begins with. */
+function furnish(launcher: Launcher, view: Pick<NewView, "hostName" | "mounts">): void {
   if (view.hostName !== undefined) {
     const name = new TextEncoder().encode(view.hostName);
-    launcher.step("the host name", SYS.sethostname, [program.bytes(name), name.length]);
+    const octets = launcher.program.bytes(name);
+    launcher.step("the host name", SYS.sethostname, [octets, name.length]);
   }
   for (const mount of view.mounts) initialMount(launcher, mount);
-  if (view.network) {
-    launcher.send(MESSAGE.network, launcher.step("pid", SYS.getpid, []), [2]);
-    launcher.awaitAnswer("the view's network");
-  }
 }
 
 function initialMount(launcher: Launcher, spec: MountSpec): void {
@@ -385,10 +403,16 @@ export function viewRules(traps: readonly Trap[]): FilterRule[] {
   return [...trapRules(traps), ...levelZeroRules(), ...coldRules(coldTraps())];
 }
 
-function installFilter(launcher: Launcher, session: number, traps: readonly Trap[]): void {
+function installFilter(
+  launcher: Launcher,
+  session: number,
+  traps: readonly Trap[],
+  enter: GuestPlan["enter"],
+): void {
   const { program } = launcher;
   const message = traps.length === 0 ? [] : [listenerMessageRule(session)];
-  const filter = compileFilter([...message, ...viewRules(traps)]);
+  const passed = "outside" in enter ? passRules(traps, enter.outside.pass) : [];
+  const filter = compileFilter([...message, ...passed, ...viewRules(traps)]);
   // struct sock_fprog: length u16, padding, pointer.
   const descriptor = program.words([filter.length / 8, program.bytes(filter)]);
   const opened = (kind: string): Step =>

@@ -8,7 +8,7 @@ import {
   GuestMemory,
   hearBell,
   type NotifyListener,
-  readUtsName,
+  utsname,
   type Standpoint,
 } from "../sys/index.ts";
 import {
@@ -311,5 +311,5 @@ export class ModuleCalls {
 }
 
 function realNames(): UtsName {
-  return parseUtsName(readUtsName());
+  return parseUtsName(utsname());
 }

@@ -18,13 +18,15 @@ import {
   Standpoint,
 } from "../sys/index.ts";
 import { trapsOf, VUSESSION } from "../viewos/index.ts";
-import { type Answer, reply } from "./answer.ts";
+import { type Answer, failure, reply } from "./answer.ts";
 import { ConnectionCount, ControlDoor } from "./control-door.ts";
 import { DebugLog } from "./debug-log.ts";
 import { type GroundId, Grounds } from "./grounds.ts";
 import { MESSAGE, MESSAGE_HEADER_OCTETS } from "./launch-steps.ts";
+import type { OutsideConfig } from "./launch-outside.ts";
 import { ModuleCalls } from "./module-calls.ts";
 import { type NestedEvent, Nesting } from "./nesting.ts";
+import { NotifiedGuests } from "./notified-guests.ts";
 import { PathCalls } from "./path-calls.ts";
 import { policyOf } from "./path-traps.ts";
 import { SharedSettings } from "./shared-settings.ts";
@@ -44,6 +46,8 @@ export interface NotifyWorkerData {
   readonly listening: number | undefined;
   /** `WorkerCommand`s come here; closed: end. */
   readonly commands: number;
+  /** The view has no namespaces (rung C). */
+  readonly outside: OutsideConfig | undefined;
   /** Memory of the count of control connections. */
   readonly connections: SharedArrayBuffer;
   /** Memory of the views' settings. */
@@ -113,7 +117,7 @@ class NotifyLoop {
   #changed = true;
   readonly #tracer: Tracer | undefined;
   readonly #door: ControlDoor;
-  readonly #calls: TrappedCalls;
+  readonly #calls: { perform(request: NotifyListener): Answer };
   readonly #modules: ModuleCalls;
   readonly #debug: DebugLog;
 
@@ -130,7 +134,10 @@ class NotifyLoop {
       paths === undefined
         ? undefined
         : new PathCalls(standpoint, trapsOf(paths.calls), policyOf(paths));
-    this.#calls = new TrappedCalls(standpoint, this.#grounds, { door, settings }, named);
+    this.#calls =
+      data.outside === undefined
+        ? new TrappedCalls(standpoint, this.#grounds, { door, settings }, named)
+        : new NotifiedGuests(data.outside, door);
     this.#modules = new ModuleCalls({
       ...data.modules,
       standpoint,
@@ -231,6 +238,8 @@ class NotifyLoop {
     if (request.number !== VUSESSION) {
       return this.#modules.offer(request) ?? this.#calls.perform(request);
     }
+    // A view without namespaces has none that another could be made in.
+    if (this.#data.outside !== undefined) return failure(ERRNO.ENOSYS);
     const outermost = this.#outermost.get(request.descriptor);
     const { answer, session } = this.#nesting.open(request, outermost);
     if (session !== undefined) this.#sessions.add(session);

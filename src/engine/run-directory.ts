@@ -16,6 +16,7 @@ import {
 import { join } from "node:path";
 import { EXIT, V2Error } from "../base/index.ts";
 import { isListening, namespaceId } from "../sys/index.ts";
+import type { OutsideIdentity } from "./launch-outside.ts";
 
 /**
  * `$XDG_RUNTIME_DIR/virtualsquare`, or `/tmp/virtualsquare-UID` when that is not set or not ours.
@@ -100,6 +101,8 @@ export interface RegisteredView {
   readonly modules?: string;
   /** The named view that it was made in. */
   readonly parent?: string;
+  /** The view has no namespaces: how its guests are known and let pass (rung C). */
+  readonly outside?: OutsideIdentity;
 }
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/;
@@ -147,14 +150,14 @@ export function registerView(view: RegisteredView): void {
   writeFileSync(join(viewDirectory(view.name), "view.json"), JSON.stringify(view), { mode: 0o600 });
 }
 
-/** Gives a registered view another name. Throws a V2Error when a running view has that. */
+/**
+ * Gives the directory of a view another name; what is written in it is for the caller to mend.
+ * Throws a V2Error when a running view has that name.
+ */
 export function renameView(from: string, to: string): void {
-  const view = findView(from);
-  if (view === undefined) return;
   const directory = claimViewName(to);
   rmSync(directory, { recursive: true, force: true });
   renameSync(viewDirectory(from), directory);
-  registerView({ ...view, name: to });
 }
 
 /** Forgets a view; nothing happens when it is not there. */

@@ -4,7 +4,7 @@
  * job control, signals and exit status by construction.
  */
 import { spawn, type ChildProcess, type StdioOptions } from "node:child_process";
-import { closeSync, readFileSync, writeFileSync } from "node:fs";
+import { closeSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { ERRNO, errnoText, EXIT, V2Error } from "../base/index.ts";
 import {
@@ -19,19 +19,29 @@ import {
   viewRefusal,
   waitForChild,
 } from "../sys/index.ts";
-import { encodeTraps, type MountSpec, VUSESSION } from "../viewos/index.ts";
+import { encodeTraps, type MountSpec, type Trap, VUSESSION } from "../viewos/index.ts";
 import {
   type Command,
   type GuestPlan,
   guestProgram,
+  type IdentityMaps,
   identityMaps,
   type NestedViewFacts,
   supervisorProgram,
 } from "./launch.ts";
+import {
+  newOutsideConfig,
+  OUTSIDE_TRAPS,
+  type OutsideConfig,
+  type OutsideIdentity,
+} from "./launch-outside.ts";
 import { MESSAGE, MESSAGE_HEADER_OCTETS } from "./launch-steps.ts";
 import type { Leftovers } from "./leftovers.ts";
 import { awaitModuleReport } from "./module-report.ts";
 import type { InsertOptions } from "./modules.ts";
+import type { RegisteredView } from "./run-directory.ts";
+import { type Rung, RUNGS, rungWithNamespaces } from "./rungs.ts";
+import { roomForProcesses, SUPERVISOR_THREADS, tooFewProcesses } from "./process-limit.ts";
 import type { ViewNet } from "./view-net.ts";
 import { filterTraps, type ViewTraps } from "./view-traps.ts";
 
@@ -49,6 +59,10 @@ export interface SupervisorConfig {
   readonly modules?: readonly InsertOptions[];
   /** The lines of modules go to SPAWNED_LOG. */
   readonly log?: boolean;
+  /** How the view is made; see rungs.ts. */
+  readonly rung?: Rung;
+  /** Set when the view has no namespaces. */
+  readonly outside?: OutsideConfig;
 }
 
 /**
@@ -70,13 +84,11 @@ export interface StartedSupervisor {
   readonly traps: ViewTraps;
   /** Undefined when the supervisor is nobody's child. */
   readonly child: ChildProcess | undefined;
+  /** Set when the view has no namespaces. */
+  readonly outside?: OutsideConfig;
 }
 
-/**
- * Starts a supervisor in a user namespace of its own.
- * Throws a V2Error with the remedy when the host allows no user namespaces.
- */
-export function startSupervisor(options: {
+export interface SupervisorOptions {
   readonly root: boolean;
   readonly orphan: boolean;
   readonly config: Omit<SupervisorConfig, "lifeline">;
@@ -84,7 +96,52 @@ export function startSupervisor(options: {
   readonly traceTo?: number;
   /** Descriptor for the lines of modules; goes with `config.log`. */
   readonly logTo?: number;
-}): StartedSupervisor {
+  /** Undefined: the best that the host allows. */
+  readonly rung?: Rung;
+}
+
+/**
+ * Starts a supervisor: in a user namespace of its own, or beside its guests where the host allows
+ * none, or the caller wants none.
+ * Throws a V2Error with the remedy when the host does not allow what is wanted.
+ */
+export function startSupervisor(options: SupervisorOptions): StartedSupervisor {
+  const { rung } = options;
+  const room = roomForProcesses();
+  if (room < SUPERVISOR_THREADS) throw tooFewProcesses(`you may start ${room} more processes only`);
+  if (rung === "C") return startOutside(options);
+  if (rung === "D") throw notOn(rung, "a supervisor of its own kind");
+  try {
+    return startWithNamespaces(options, rung ?? rungWithNamespaces());
+  } catch (error) {
+    const isRefusal = error instanceof V2Error && error.code === "VIEW_REFUSED";
+    const needsThem = options.root || options.config.net.length > 0;
+    if (rung !== undefined || needsThem || !isRefusal) throw error;
+    return startOutside(options);
+  }
+}
+
+function notOn(rung: Rung, what: string): V2Error {
+  return new V2Error("RUNG", `a view by ${RUNGS[rung].text} (rung ${rung}) has no ${what}`, {
+    remedy: "'v2 doctor' shows which engines this host has, and what the better ones need",
+    exitCode: EXIT.unavailable,
+  });
+}
+
+function startOutside(options: SupervisorOptions): StartedSupervisor {
+  if (options.root) throw notOn("C", "user 0 (--root)");
+  if (options.config.net.length > 0) throw notOn("C", "network of its own (--net)");
+  const outside = newOutsideConfig();
+  try {
+    const started = spawnSupervisor(options, undefined, { rung: "C", outside });
+    return { ...started, outside };
+  } catch (error) {
+    rmSync(outside.folder, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+function startWithNamespaces(options: SupervisorOptions, rung: Rung): StartedSupervisor {
   const refusal = viewRefusal(options.config.net.length > 0);
   if (refusal !== undefined) {
     throw new V2Error("VIEW_REFUSED", `the host refuses ${refusal.what}: ${refusal.reason}`, {
@@ -92,9 +149,18 @@ export function startSupervisor(options: {
       exitCode: EXIT.unavailable,
     });
   }
-  const maps = identityMaps(options.root);
+  return spawnSupervisor(options, identityMaps(options.root), { rung });
+}
+
+/** @param maps undefined: no user namespace. */
+function spawnSupervisor(
+  options: SupervisorOptions,
+  maps: IdentityMaps | undefined,
+  engine: Pick<SupervisorConfig, "rung" | "outside">,
+): StartedSupervisor {
   const config: SupervisorConfig = {
     ...options.config,
+    ...engine,
     lifeline: options.orphan ? undefined : SPAWNED_LIFELINE,
   };
   const image = supervisorProgram({
@@ -120,7 +186,10 @@ export function startSupervisor(options: {
     closeSync(executable);
     closeDescriptor(theirs);
   }
-  if (child.pid === undefined) throw new V2Error("SPAWN", "the supervisor cannot be started");
+  if (child.pid === undefined) {
+    child.once("error", () => {}); // it comes later, and says no more than that
+    throw tooFewProcesses("the supervisor cannot be started");
+  }
   try {
     const pid = awaitSupervisor(session, child.pid, maps);
     const needed = (config.modules ?? []).length === 0 ? [] : awaitModuleReport(session);
@@ -142,15 +211,15 @@ export function startSupervisor(options: {
 function awaitSupervisor(
   session: number,
   launcherPid: number,
-  maps: { readonly uid: string; readonly gid: string },
+  maps: IdentityMaps | undefined,
 ): number {
   for (;;) {
     const message = receiveMessage(session);
-    if (message === undefined) throw new V2Error("SUPERVISOR", "the supervisor ended at its start");
+    if (message === undefined) throw tooFewProcesses("the supervisor ended at its start");
     const view = new DataView(message.octets.buffer, message.octets.byteOffset);
     const kind = message.octets[0];
     for (const descriptor of message.descriptors) closeDescriptor(descriptor);
-    if (kind === MESSAGE.maps) {
+    if (kind === MESSAGE.maps && maps !== undefined) {
       writeFileSync(`/proc/${launcherPid}/uid_map`, maps.uid);
       writeFileSync(`/proc/${launcherPid}/gid_map`, maps.gid);
       sendMessage(session, Uint8Array.of(0, 0, 0, 0));
@@ -161,6 +230,7 @@ function awaitSupervisor(
 
 function refused(octets: Uint8Array, errno: number): V2Error {
   const label = new TextDecoder().decode(octets.subarray(MESSAGE_HEADER_OCTETS));
+  if (label === "a process") return tooFewProcesses("the supervisor cannot be started");
   const userNamespace = label === "a user namespace" || label.endsWith("map");
   return new V2Error("VIEW_REFUSED", `the host refuses ${label}: ${errnoText(errno)}`, {
     remedy: userNamespace
@@ -231,8 +301,26 @@ export function newView(options: {
   readonly hostName: string | undefined;
   readonly mounts: readonly MountSpec[];
   readonly network: boolean;
+  /** Set when the view has no namespaces. */
+  readonly outside?: OutsideIdentity | undefined;
 }): Destination {
-  return { create: options };
+  const { outside, ...create } = options;
+  if (outside === undefined) return { create };
+  const { supervisorPid, hostName, mounts } = create;
+  return { outside: { supervisorPid, hostName, mounts, mark: outside.mark, pass: outside.pass } };
+}
+
+/** A running view. */
+export function existingView(view: RegisteredView): Destination {
+  const { pid, supervisorPid, outside } = view;
+  if (outside === undefined) return { view: { pid } };
+  return newView({ supervisorPid, hostName: undefined, mounts: [], network: false, outside });
+}
+
+/** What is trapped besides level 0. */
+function trapsOf(enter: Destination, traps: ViewTraps): readonly Trap[] {
+  const own = "outside" in enter ? [{ calls: OUTSIDE_TRAPS }] : [];
+  return [...own, ...filterTraps(traps)];
 }
 
 /**
@@ -255,7 +343,7 @@ export function becomeGuest(
     enter,
     directory: process.cwd(),
     openFiles: parentOpenFiles(),
-    traps: isInside ? undefined : filterTraps(traps),
+    traps: isInside ? undefined : trapsOf(enter, traps),
     command: commandFor(argv, process.env),
   });
   // Node marks what it has inherited close-on-exec.
@@ -287,7 +375,7 @@ export function spawnGuest(
     enter,
     directory: options.cwd ?? process.cwd(),
     openFiles: parentOpenFiles(),
-    traps: isInside ? undefined : filterTraps(options.traps ?? {}),
+    traps: isInside ? undefined : trapsOf(enter, options.traps ?? {}),
     ...(isBound ? { lifeline: SPAWNED_LIFELINE } : {}),
     command: argv === undefined ? undefined : commandFor(argv, options.env ?? process.env),
   });

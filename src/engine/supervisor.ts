@@ -3,7 +3,7 @@
  * lives as long as a process of the view does. Started by `startSupervisor`; not a command of its
  * own.
  */
-import { writeSync } from "node:fs";
+import { rmSync, writeSync } from "node:fs";
 import { Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 import { MessageChannel, Worker } from "node:worker_threads";
@@ -23,13 +23,14 @@ import { Modules } from "./modules.ts";
 import type { NotifyWorkerData, NotifyWorkerEvent, WorkerCommand } from "./notify-worker.ts";
 import { removeLeftovers } from "./leftovers.ts";
 import { sessionSocketPath } from "./run-directory.ts";
+import { processesWithMark } from "./marked-processes.ts";
 import { SPAWNED_LOG, SPAWNED_SESSION, SPAWNED_TRACE, type SupervisorConfig } from "./start.ts";
 import { DebugLog } from "./debug-log.ts";
 import { mountingInsistsOnRoot } from "./setuid-programs.ts";
 import { SharedSettings } from "./shared-settings.ts";
 import { ViewBook } from "./view-book.ts";
 import { NO_SETTINGS } from "./view-settings.ts";
-import { killViewProcesses } from "./view-processes.ts";
+import { processesInside, type ViewProcesses } from "./view-processes.ts";
 import { filterTraps, type ViewTraps } from "./view-traps.ts";
 
 /** One line of JSON to the lifeline's other end. */
@@ -47,6 +48,8 @@ class Supervisor {
   readonly #modules: Modules;
   readonly #control: ControlServer;
   readonly #book: ViewBook;
+  /** Those of the outermost view, and of all inside it. */
+  readonly #processes: ViewProcesses;
 
   constructor(config: SupervisorConfig) {
     this.#config = config;
@@ -56,13 +59,16 @@ class Supervisor {
     if (config.traps.setuidRoot ?? mountingInsistsOnRoot()) {
       settings.write({ ...settings.value, setuidRoot: true });
     }
+    // Without a user namespace of its own the view shares ours with everybody.
+    this.#processes =
+      config.outside === undefined
+        ? processesInside(namespaceId("self", "user"))
+        : processesWithMark(config.outside.mark);
     const debug = new DebugLog(settings);
     this.#book = new ViewBook(
       (command) => this.#tell(command),
-      { settings, debug },
-      () => {
-        return this.#modules.firstTraps;
-      },
+      { settings, debug, rung: config.rung },
+      () => this.#modules.firstTraps,
     );
     registerViewOperations(this.#control, this.#book);
     const bell = makeBell();
@@ -76,6 +82,7 @@ class Supervisor {
       listening:
         config.name === undefined ? undefined : listenSessions(sessionSocketPath(config.name)),
       commands: theirs,
+      outside: config.outside,
       connections: connections.memory,
       settings: settings.memory,
       debug: debug.descriptor,
@@ -160,7 +167,15 @@ class Supervisor {
 
   #enter({ ground, pid }: Extract<NotifyWorkerEvent, { kind: "entered" }>): void {
     if (this.#book.has(ground)) return;
-    this.#book.addOutermost(ground, pid, namespaceId("self", "user")!, this.#config.name);
+    const { name, outside } = this.#config;
+    this.#book.addOutermost({
+      ground,
+      pid,
+      name,
+      userNamespace: namespaceId("self", "user")!,
+      processes: this.#processes,
+      outside,
+    });
     this.#report({ kind: "ready", pid });
   }
 
@@ -192,19 +207,21 @@ class Supervisor {
 
   /** The maker was killed: what it would have removed is for us to remove. */
   #sweep(): void {
-    killViewProcesses(namespaceId("self", "user"));
+    this.#processes.kill();
     if (this.#config.leftovers !== undefined) removeLeftovers(this.#config.leftovers);
   }
 
   /** Ends every process of the view, then the supervisor. */
   #endView(): void {
-    killViewProcesses(namespaceId("self", "user"));
+    this.#processes.kill();
     this.#end(0);
   }
 
   #end(code: number, error?: Error): never {
     if (error !== undefined) process.stderr.write(`${error.stack ?? error.message}\n`);
     this.#book.closeAll();
+    const { outside } = this.#config;
+    if (outside !== undefined) rmSync(outside.folder, { recursive: true, force: true });
     closeDescriptor(this.#commands);
     process.exit(code);
   }

@@ -16,11 +16,19 @@ import {
 import { type ViewNode, ViewTree } from "../viewos/index.ts";
 import type { GroundId } from "./grounds.ts";
 import type { NestedViewFacts } from "./launch.ts";
+import type { OutsideIdentity } from "./launch-outside.ts";
 import type { NestedEvent } from "./nesting.ts";
 import type { WorkerCommand } from "./notify-worker.ts";
-import { claimViewName, forgetView, registerView, sessionSocketPath } from "./run-directory.ts";
+import {
+  checkViewName,
+  claimViewName,
+  forgetView,
+  registerView,
+  renameView,
+  sessionSocketPath,
+} from "./run-directory.ts";
 import type { ViewNet } from "./view-net.ts";
-import { killViewProcesses, viewProcesses } from "./view-processes.ts";
+import { processesInside, type ViewProcesses } from "./view-processes.ts";
 import type { ViewState } from "./view-state.ts";
 
 /** What is known of a view. */
@@ -29,6 +37,9 @@ interface Entry {
   readonly ground: GroundId;
   /** All processes of the view are in that user namespace, or in one inside it. */
   readonly userNamespace: bigint;
+  readonly processes: ViewProcesses;
+  /** Set when the view has no namespaces. */
+  readonly outside?: OutsideIdentity | undefined;
   readonly isBound: boolean;
   /** The session that makes it, as long as it is made. */
   readonly session: number | undefined;
@@ -52,8 +63,8 @@ export interface ViewReport {
 /** The views of one supervisor. */
 export class ViewBook {
   readonly #tell: (command: WorkerCommand) => void;
-  readonly #shared: Pick<ViewState, "settings" | "debug">;
   readonly #moduleTraps: () => string | undefined;
+  readonly #shared: Pick<ViewState, "settings" | "debug" | "rung">;
   readonly #tree = new ViewTree<unknown>();
   readonly #entries = new Map<GroundId, Entry>();
 
@@ -64,7 +75,7 @@ export class ViewBook {
    */
   constructor(
     tell: (command: WorkerCommand) => void,
-    shared: Pick<ViewState, "settings" | "debug">,
+    shared: Pick<ViewState, "settings" | "debug" | "rung">,
     moduleTraps: () => string | undefined,
   ) {
     this.#moduleTraps = moduleTraps;
@@ -76,20 +87,29 @@ export class ViewBook {
   get(number: number): ViewState | undefined {
     const entry = [...this.#entries.values()].find(({ node }) => node.id === number);
     if (entry === undefined) return undefined;
-    const { node, userNamespace } = entry;
+    const { node, processes } = entry;
     return {
       ...this.#shared,
       number,
-      userNamespace,
-      rung: undefined,
-      isRegistered: node.name !== undefined,
-      get name() {
-        return node.name;
-      },
-      set name(name: string | undefined) {
-        node.name = name;
-      },
+      processes,
+      rung: this.#shared.rung,
+      name: node.name,
+      rename: (name) => this.#rename(entry, name),
     };
+  }
+
+  /** Gives a view another name, or its first one: by it, it can be entered from now on. */
+  #rename(entry: Entry, name: string): void {
+    const { node } = entry;
+    checkViewName(name);
+    if (name === node.name) return;
+    if (node.name !== undefined) renameView(node.name, name);
+    else {
+      claimViewName(name);
+      this.#tell({ kind: "listen", descriptor: listenSessions(sessionSocketPath(name)) });
+    }
+    node.name = name;
+    this.#register(entry);
   }
 
   /** Number of the view on a ground; of no ground: of the outermost view. */
@@ -99,20 +119,22 @@ export class ViewBook {
   }
 
   /** Enters an outermost view; its name is claimed already. */
-  addOutermost(ground: GroundId, pid: number, userNamespace: bigint, name?: string): void {
-    const node = this.#tree.open(undefined, name);
+  addOutermost(
+    view: Pick<Entry, "ground" | "pid" | "userNamespace" | "processes" | "outside"> & {
+      readonly name: string | undefined;
+    },
+  ): void {
+    const { name, ...facts } = view;
     const entry: Entry = {
-      node,
-      ground,
-      userNamespace,
-      pid,
+      ...facts,
+      node: this.#tree.open(undefined, name),
       isBound: false,
       isBorn: true,
       session: undefined,
       net: [],
       unplug: undefined,
     };
-    this.#entries.set(ground, entry);
+    this.#entries.set(entry.ground, entry);
     this.#register(entry);
     this.#watch(entry);
   }
@@ -152,6 +174,7 @@ export class ViewBook {
       node,
       ground,
       userNamespace,
+      processes: processesInside(userNamespace),
       pid,
       isBound: bound,
       isBorn: false,
@@ -194,8 +217,8 @@ export class ViewBook {
   ended(ground: GroundId): void {
     const entry = this.#entries.get(ground);
     if (entry === undefined) return;
-    if (entry.isBound) killViewProcesses(entry.userNamespace);
-    const living = viewProcesses(entry.userNamespace);
+    if (entry.isBound) entry.processes.kill();
+    const living = entry.processes.list();
     // Best one that shows the view itself, not a view or sandbox inside it.
     const own = living.find((pid) => namespaceId(pid, "mnt") === ground);
     const next = own ?? living[0];
@@ -211,7 +234,7 @@ export class ViewBook {
   close(ground: GroundId): void {
     const entry = this.#entries.get(ground);
     if (entry === undefined) return;
-    killViewProcesses(entry.userNamespace);
+    entry.processes.kill();
     const closed = new Set(this.#tree.close(entry.node.id).views.map((node) => node.id));
     for (const gone of [...this.#entries.values()].filter(({ node }) => closed.has(node.id))) {
       this.#entries.delete(gone.ground);
@@ -235,7 +258,7 @@ export class ViewBook {
     });
   }
 
-  #register({ node, pid, userNamespace }: Entry): void {
+  #register({ node, pid, userNamespace, outside }: Entry): void {
     if (node.name === undefined) return;
     const modules = this.#moduleTraps();
     const above = node.parent === undefined ? undefined : this.#tree.node(node.parent);
@@ -245,6 +268,7 @@ export class ViewBook {
       supervisorPid: process.pid,
       userNamespace: String(userNamespace),
       ...(modules === undefined ? {} : { modules }),
+      ...(outside === undefined ? {} : { outside }),
       ...(above?.name === undefined ? {} : { parent: above.name }),
     });
   }

@@ -29,25 +29,35 @@ function belongsTo(pid: number, userNamespace: bigint): boolean {
 }
 
 /** All processes of a view but ourselves. */
-export function viewProcesses(userNamespace: bigint): number[] {
+function viewProcesses(userNamespace: bigint): number[] {
   return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
     .map(Number)
     .filter((pid) => pid !== process.pid && belongsTo(pid, userNamespace));
 }
 
-/**
- * Kills every process of a view but ourselves, again until none is left (a process may fork while
- * we look). Undefined: nothing to do.
- */
-export function killViewProcesses(userNamespace: bigint | undefined): void {
-  if (userNamespace === undefined) return;
-  const ROUNDS_MAX = 100;
+/** The processes of a view, however they are known. */
+export interface ViewProcesses {
+  /** Their numbers, ours not among them. */
+  list(): number[];
+  /** Kills them, again until none is left (one may fork while we look). */
+  kill(): void;
+}
+
+/** The processes inside a user namespace; undefined: there are none. */
+export function processesInside(userNamespace: bigint | undefined): ViewProcesses {
+  const list = (): number[] => (userNamespace === undefined ? [] : viewProcesses(userNamespace));
+  return { list, kill: () => killAll(list) };
+}
+
+const ROUNDS_MAX = 100;
+
+/** Kills what is listed until nothing is. */
+export function killAll(list: () => number[]): void {
   for (let round = 0; round < ROUNDS_MAX; round++) {
-    const living = viewProcesses(userNamespace).filter((pid) => {
+    const living = list().filter((pid) => {
       try {
-        process.kill(pid, "SIGKILL");
-        return true;
+        return process.kill(pid, "SIGKILL");
       } catch {
         return false;
       }

@@ -1,5 +1,6 @@
 /** What a supervisor knows of a view, for whoever asks by the control socket. */
 import type { DebugLog } from "./debug-log.ts";
+import type { ViewProcesses } from "./view-processes.ts";
 import type { SharedSettings } from "./shared-settings.ts";
 import type { ViewSettings } from "./view-settings.ts";
 
@@ -7,15 +8,14 @@ import type { ViewSettings } from "./view-settings.ts";
 export interface ViewState {
   readonly number: number;
   /** Undefined: it has none. */
-  name: string | undefined;
-  /** It is in the run directory under its name. */
-  isRegistered: boolean;
+  readonly name: string | undefined;
+  /** Gives it another name, or its first one. Throws a V2Error when a running view has that. */
+  rename(name: string): void;
   /** How the view is made: a rung of the ladder; undefined: not known. */
   readonly rung: string | undefined;
   readonly settings: SharedSettings<ViewSettings>;
   readonly debug: DebugLog;
-  /** Identity of the user namespace that holds its processes. */
-  readonly userNamespace: bigint | undefined;
+  readonly processes: ViewProcesses;
 }
 
 /** The answer of `uname`: which view this is. */

@@ -6,15 +6,25 @@ import type { ChildProcess, StdioOptions } from "node:child_process";
 import { once } from "node:events";
 import type { Duplex } from "node:stream";
 import { EXIT, V2Error } from "../base/index.ts";
-import { connectSession, namespaceId } from "../sys/index.ts";
+import { namespaceId } from "../sys/index.ts";
 import { type MountSpec, parseMountSpec } from "../viewos/index.ts";
 import { leftoversAt } from "./leftovers.ts";
+import type { OutsideIdentity } from "./launch-outside.ts";
+import { processesWithMark } from "./marked-processes.ts";
 import { parseInsertion } from "./modules.ts";
-import { claimViewName, findView, forgetView, sessionSocketPath } from "./run-directory.ts";
-import { newView, sessionOfOwnView, spawnGuest, startSupervisor, viewInside } from "./start.ts";
+import { claimViewName, findView, forgetView } from "./run-directory.ts";
+import {
+  type Destination,
+  newView,
+  sessionOfOwnView,
+  spawnGuest,
+  startSupervisor,
+  viewInside,
+} from "./start.ts";
 import type { SupervisorReport } from "./supervisor.ts";
 import type { ViewNet } from "./view-net.ts";
-import { killViewProcesses } from "./view-processes.ts";
+import { processesInside, type ViewProcesses } from "./view-processes.ts";
+import { connectToView } from "./view-session.ts";
 import type { ViewTraps } from "./view-traps.ts";
 
 export interface ViewOptions {
@@ -78,8 +88,8 @@ export class View implements AsyncDisposable {
   /** The process that the view lives by: its supervisor, or the holder of a view inside ours. */
   readonly #keeper: ChildProcess;
   readonly #lifeline: Duplex;
-  readonly #holderPid: number;
-  readonly #userNamespace: bigint | undefined;
+  readonly #destination: Destination;
+  readonly #processes: ViewProcesses;
   readonly #isInside: boolean;
   readonly #traps: ViewTraps;
 
@@ -89,6 +99,7 @@ export class View implements AsyncDisposable {
     lifeline: Duplex,
     holder: ChildProcess,
     ended: Promise<void>,
+    outside?: OutsideIdentity,
     traps: ViewTraps = {},
   ) {
     this.#traps = traps;
@@ -97,8 +108,20 @@ export class View implements AsyncDisposable {
     this.supervisorPid = this.#isInside ? findView(name)!.supervisorPid : keeper.pid!;
     this.#keeper = keeper;
     this.#lifeline = lifeline;
-    this.#holderPid = holder.pid!;
-    this.#userNamespace = namespaceId(holder.pid!, "user");
+    this.#destination =
+      outside === undefined
+        ? { view: { pid: holder.pid! } }
+        : newView({
+            supervisorPid: this.supervisorPid,
+            hostName: undefined,
+            mounts: [],
+            network: false,
+            outside,
+          });
+    this.#processes =
+      outside === undefined
+        ? processesInside(namespaceId(holder.pid!, "user"))
+        : processesWithMark(outside.mark);
     this.ended = ended;
   }
 
@@ -133,13 +156,15 @@ export class View implements AsyncDisposable {
           hostName: options.hostName ?? options.name,
           mounts,
           network: (options.net ?? []).length > 0,
+          outside: started.outside,
         }),
         undefined,
         { stdio: ["ignore", "ignore", "inherit"], cwd: "/", traps: started.traps },
       );
       holder.unref();
       await readyReport(options, lifeline, ended, holder);
-      return new View(options.name, supervisor, lifeline, holder, ended, started.traps);
+      const { outside, traps } = started;
+      return new View(options.name, supervisor, lifeline, holder, ended, outside, traps);
     } catch (error) {
       // It may wait for a supervisor that has ended.
       holder?.kill("SIGKILL");
@@ -180,9 +205,7 @@ export class View implements AsyncDisposable {
    * child's. A program that cannot be run says so on standard error and exits with 126 or 127.
    */
   spawn(argv: readonly string[], options: SpawnOptions = {}): ChildProcess {
-    const session = this.#isInside
-      ? sessionOfOwnView()
-      : connectSession(sessionSocketPath(this.name));
+    const session = this.#isInside ? sessionOfOwnView() : connectToView(this.name);
     if (session === undefined) throw new V2Error("VIEW_LOST", "the supervisor has ended");
     const settings = {
       stdio: options.stdio ?? "pipe",
@@ -190,7 +213,7 @@ export class View implements AsyncDisposable {
       ...(options.env === undefined ? {} : { env: options.env }),
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     };
-    return spawnGuest(session, { view: { pid: this.#holderPid } }, argv, settings, this.#isInside);
+    return spawnGuest(session, this.#destination, argv, settings, this.#isInside);
   }
 
   /** Runs a program to its end and collects what it wrote. */
@@ -223,7 +246,7 @@ export class View implements AsyncDisposable {
     const limit = setTimeout(() => this.#keeper.kill("SIGKILL"), CLOSE_TIMEOUT_MS);
     await this.ended;
     clearTimeout(limit);
-    killViewProcesses(this.#userNamespace);
+    this.#processes.kill();
     forgetView(this.name);
   }
 

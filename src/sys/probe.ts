@@ -18,7 +18,7 @@ export interface Finding {
   /** Why not, or a value worth knowing. */
   readonly detail: string;
   readonly neededFor: string;
-  /** Without it no view runs. */
+  /** Without it no view runs, by whatever engine. */
   readonly required: boolean;
   /** What makes it work: a command to type, or text of a file to write. */
   readonly remedy?: string;
@@ -110,9 +110,10 @@ function probeNamespace(
   });
 }
 
-/** User namespaces: what everything else of a view stands on. */
+/** User namespaces: what the best engines stand on. */
 export function probeUserNamespaces(): Finding {
-  const fields = { capability: "user namespaces", neededFor: "every view", required: true };
+  const neededFor = "views as the kernel makes them, --root, --net";
+  const fields = { capability: "user namespaces", neededFor, required: false };
   return probeNamespace("user", ["true"], fields);
 }
 
@@ -121,7 +122,7 @@ export function probeMounts(): Finding {
   return probeNamespace("mnt", ["-m", "mount", "-t", "tmpfs", "none", "/tmp"], {
     capability: "mounts in a user namespace",
     neededFor: "mounts of a view",
-    required: true,
+    required: false,
   });
 }
 
@@ -129,8 +130,8 @@ export function probeMounts(): Finding {
 export function probeHostNames(): Finding {
   return probeNamespace("uts", ["-u", "true"], {
     capability: "host name namespaces",
-    neededFor: "every view",
-    required: true,
+    neededFor: "host names of a view",
+    required: false,
   });
 }
 
@@ -165,8 +166,8 @@ export function probeSeccompNotify(): Finding {
     capability: "seccomp user notification",
     works,
     detail: reason,
-    neededFor: "every view",
-    required: true,
+    neededFor: "views by namespaces, and without them",
+    required: false,
     remedy: "a kernel from 5.0 with CONFIG_SECCOMP_FILTER; in a container, seccomp must be allowed",
   });
 }

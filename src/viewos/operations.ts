@@ -58,7 +58,7 @@ export interface UtsName {
   readonly domainname: string;
 }
 
-export interface MountFields extends PathFields {
+export interface MountCallFields extends PathFields {
   readonly source: string;
   /** Where: the same as `path`. */
   readonly target: string;
@@ -71,7 +71,7 @@ export interface MountFields extends PathFields {
 
 /** What a handler of each operation is told about a call. */
 export interface OperationFields {
-  readonly mount: MountFields;
+  readonly mount: MountCallFields;
   readonly umount: PathFields & { readonly flags: number };
   readonly sethostname: { readonly name: string };
   readonly setdomainname: { readonly name: string };

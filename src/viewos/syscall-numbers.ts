@@ -28,6 +28,7 @@ export const SYS_X86_64 = {
   sethostname: 170,
   setdomainname: 171,
   exit_group: 231,
+  tgkill: 234,
   openat: 257,
   unshare: 272,
   eventfd2: 290,

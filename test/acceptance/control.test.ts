@@ -3,7 +3,15 @@ import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { inView, missingProgram, runProgram, supervisorOf, temporaryDirectory, v2 } from "./v2.ts";
+import {
+  eventually,
+  inView,
+  missingProgram,
+  runProgram,
+  supervisorOf,
+  temporaryDirectory,
+  v2,
+} from "./v2.ts";
 
 const ENGINE = fileURLToPath(new URL("../../src/engine/index.js", import.meta.url));
 
@@ -60,6 +68,24 @@ test("a named view answers those outside too, and tells what it has no operation
   }
 });
 
+test("a view whose supervisor was killed cannot be entered, and says what to do", async () => {
+  const name = `orphaned-${process.pid}`;
+  const held = inView("exec sleep 60", ["--name", name]);
+  const supervisor = await supervisorOf(name);
+  assert.ok(supervisor !== undefined);
+  process.kill(supervisor, "SIGKILL");
+  await eventually(() => !existsSync(`/proc/${supervisor}`));
+  const outcome = await v2(["view", "exec", name, "--", "true"]);
+  assert.equal(outcome.code, 69);
+  const pid = /has been killed\n.*end it \(kill (\d+) /.exec(outcome.stderr)?.[1];
+  assert.ok(pid !== undefined, outcome.stderr);
+  const asked = await runProgram([process.execPath, "-e", asker("uname", {}, name)]);
+  assert.equal(asked.stdout, "SUPERVISOR_GONE\n");
+  process.kill(Number(pid), "SIGTERM");
+  await held;
+  assert.match((await v2(["view", "exec", name])).stderr, /no view named/);
+});
+
 test("an alias is a mount type as soon as it is set, and none any more when it is removed", async () => {
   const { stdout } = await inView(
     `${ask("fsalias", { alias: "scratch", type: "tmpfs" })}
@@ -91,6 +117,24 @@ test("a view gets another name: by it, and no longer by the old one, it is found
     await held;
   }
   assert.ok(!(await v2(["view", "list"])).stdout.includes(after));
+});
+
+test("a view without a name gets one, and is found and entered by it", async () => {
+  const name = `late-${process.pid}`;
+  const held = inView(`${ask("viewname", { name })}; exec sleep 60`);
+  const supervisor = await supervisorOf(name);
+  assert.ok(supervisor !== undefined);
+  try {
+    const inside = await v2(["view", "exec", name, "--", "sh", "-c", ask("viewname")]);
+    assert.equal(inside.stdout, `"${name}"\n`, inside.stderr);
+    const taken = await inView(ask("viewname", { name }));
+    assert.match(taken.stdout, /^VIEW_EXISTS/);
+    assert.ok((await v2(["view", "list"])).stdout.includes(name), "the loser leaves it alone");
+  } finally {
+    process.kill(supervisor, "SIGTERM");
+    await held;
+  }
+  assert.ok(!(await v2(["view", "list"])).stdout.includes(name));
 });
 
 test("shutdown ends what ends by SIGTERM at once and the rest after the time", async () => {

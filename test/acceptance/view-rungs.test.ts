@@ -1,0 +1,233 @@
+// time limit: 240 s
+/**
+ * The same scenarios on every rung of the ladder: what a view is does not depend on how it is made.
+ */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { hostname, tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { eventually, inView, runProgram, supervisorOf, temporaryDirectory, V2, v2 } from "./v2.ts";
+
+const RUNGS = ["A", "B", "C"] as const;
+
+/** Directories that views without namespaces keep their trees in. */
+const treesLeft = (): string[] => readdirSync(tmpdir()).filter((one) => one.startsWith("v2-view-"));
+
+for (const rung of RUNGS) {
+  const engine = `--engine=${rung}`;
+  const run = (script: string, settings: Parameters<typeof inView>[2] = {}) =>
+    inView(script, [engine], settings);
+
+  test(`${rung}: exit status, streams, directory, environment, signals and pid are the caller's`, async () => {
+    using directory = temporaryDirectory();
+    const outcome = await run("cat; pwd; echo $MARK; echo problem >&2; exit 42", {
+      input: "from outside\n",
+      cwd: directory.path,
+      env: { ...process.env, MARK: "kept" },
+    });
+    assert.deepEqual(outcome, {
+      code: 42,
+      signal: null,
+      stdout: `from outside\n${directory.path}\nkept\n`,
+      stderr: "problem\n",
+    });
+    assert.equal((await run("kill -TERM $$")).signal, "SIGTERM");
+    const child = spawn(process.execPath, [V2, "view", engine, "--", "sleep", "60"], {
+      stdio: "ignore",
+    });
+    const isSleep = (): boolean => readFileSync(`/proc/${child.pid}/comm`, "utf8") === "sleep\n";
+    assert.ok(await eventually(isSleep));
+    child.kill("SIGINT");
+    assert.deepEqual(await once(child, "exit"), [null, "SIGINT"]);
+  });
+
+  test(`${rung}: a command that cannot be run gives 127 or 126 and says why`, async () => {
+    const missing = await v2(["view", engine, "--", "no-such-program"]);
+    assert.equal(missing.code, 127);
+    assert.match(missing.stderr, /no-such-program: No such file or directory/);
+    const forbidden = await v2(["view", engine, "--", "/etc/passwd"]);
+    assert.equal(forbidden.code, 126);
+    assert.match(forbidden.stderr, /\/etc\/passwd: Permission denied/);
+  });
+
+  test(`${rung}: mounts of tmpfs and binds, nested, read-only, busy, in the view only`, async () => {
+    using directory = temporaryDirectory();
+    const { path } = directory;
+    mkdirSync(join(path, "m"));
+    mkdirSync(join(path, "data/deep"), { recursive: true });
+    writeFileSync(join(path, "data/file"), "bound\n");
+    const outcome = await run(
+      `mount -t tmpfs none m && echo inside > m/file && cat ${path}/m/file
+       mkdir m/sub && mount -t tmpfs none m/sub && echo deep > ${path}/m/sub/file
+       cat m/sub/../sub/file; ls m/sub m; cat ${path}/m/sub/../file
+       umount m 2>/dev/null || echo busy: nested
+       (cd m/sub && ! umount . 2>/dev/null && echo busy: stood in)
+       umount m/sub && ls m/sub && umount m && ls m
+       mount --bind data m && cat m/file && ls ${path}/m
+       mount -o remount,ro,bind m && touch m/new || echo read-only
+       touch data/new && ls m && rm data/new
+       umount m && mount --bind data/file m/none 2>/dev/null || umount m 2>/dev/null || echo gone
+       mount -t tmpfs none m && mount -t tmpfs none m && umount m && umount m && ls -A m; echo end`,
+      { cwd: path },
+    );
+    assert.equal(outcome.stderr.replace(/^touch: .*Read-only file system\n/, ""), "");
+    assert.deepEqual(outcome.stdout.trim().split("\n"), [
+      "inside",
+      "deep",
+      "m:",
+      "file",
+      "sub",
+      "",
+      "m/sub:",
+      "file",
+      "inside",
+      "busy: nested",
+      "busy: stood in",
+      "bound",
+      "deep",
+      "file",
+      "read-only",
+      "deep",
+      "file",
+      "new",
+      ...(rung === "C" ? [] : ["gone"]),
+      "end",
+    ]);
+    assert.deepEqual(readdirSync(join(path, "m")), []);
+  });
+
+  test(`${rung}: a file over a file; programs, links and directories in a mount`, async () => {
+    using directory = temporaryDirectory();
+    const { path } = directory;
+    mkdirSync(join(path, "m"));
+    chmodSync(path, 0o755);
+    writeFileSync(join(path, "hosts"), "10.0.0.1 somewhere\n");
+    symlinkSync("m/in", join(path, "to-the-inside"));
+    const outcome = await run(
+      `mount --bind hosts /etc/hosts && cat /etc/hosts
+       mount -t tmpfs none m && cd m && pwd && /bin/pwd
+       echo first > in && cat ../to-the-inside && ln -s ${path}/m/in link && cat link && readlink link
+       cp /bin/echo here && ./here run && ${path}/m/here run by name
+       mkdir d && mv in d/in && ln d/in d/other && cat d/other && rm -r d && ls
+       cd / && cat ${path}/m/in 2>&1; cd ${path}/m/.. && pwd -P
+       grep -c ' ${path}/m ' /proc/self/mounts; grep -c ' ${path}/m ' /proc/$$/mountinfo`,
+      { cwd: path, env: { ...process.env, LC_ALL: "C" } },
+    );
+    assert.equal(outcome.stderr, "");
+    assert.equal(
+      outcome.stdout,
+      `10.0.0.1 somewhere
+${path}/m
+${path}/m
+first
+first
+${path}/m/in
+run
+run by name
+first
+here
+link
+cat: ${path}/m/in: No such file or directory
+${path}
+1
+1
+`,
+    );
+    assert.ok(!existsSync(join(path, "m/here")));
+  });
+
+  test(`${rung}: the host name is the view's, and /etc/hosts outside is not touched`, async () => {
+    const before = hostname();
+    const name = `rung-${rung}-${process.pid}`;
+    const outcome = await inView("hostname; hostname other && uname -n", [engine, "--name", name]);
+    assert.equal(outcome.stdout, `${name}\nother\n`);
+    assert.equal(hostname(), before);
+  });
+
+  test(`${rung}: mounts asked for are there before the command starts, or told why not`, async () => {
+    using directory = temporaryDirectory();
+    writeFileSync(join(directory.path, "hosts"), "10.0.0.1 somewhere\n");
+    const bind = `bind:${directory.path}/hosts:/etc/hosts:ro`;
+    const options = [engine, "--mount", bind, "--mount", "tmpfs::/mnt:size=1m"];
+    const outcome = await inView("cat /etc/hosts; echo x > /mnt/x && cat /mnt/x", options);
+    assert.equal(outcome.stdout, "10.0.0.1 somewhere\nx\n");
+    const impossible = await inView("true", [engine, "--mount", "nosuchfs::/mnt"]);
+    assert.equal(impossible.code, 126);
+    assert.match(impossible.stderr, /mount nosuchfs on \/mnt: No such device/);
+    const nowhere = await inView("true", [engine, "--mount", "tmpfs::/none/such"]);
+    assert.equal(nowhere.code, 126);
+    assert.match(nowhere.stderr, /mount tmpfs on \/none\/such: No such file or directory/);
+  });
+
+  test(`${rung}: a named view is entered with its mounts and its name`, async () => {
+    const name = `enter-${rung}-${process.pid}`;
+    const words = [V2, "view", engine, "--name", name, "--mount", "tmpfs::/mnt", "--", "sh", "-c"];
+    const child = spawn(process.execPath, [...words, "echo held > /mnt/file; cat"], {
+      stdio: ["pipe", "ignore", "inherit"],
+    });
+    try {
+      let outcome = await v2(["view", "exec", name, "--", "cat", "/mnt/file"]);
+      for (let i = 0; i < 50 && outcome.code !== 0; i++) {
+        outcome = await v2(["view", "exec", name, "--", "cat", "/mnt/file"]);
+      }
+      assert.equal(outcome.stdout, "held\n");
+      const named = await v2(["view", "exec", name, "--", "sh", "-c", "hostname; exit 9"]);
+      assert.deepEqual([named.code, named.stdout], [9, `${name}\n`]);
+    } finally {
+      child.stdin.end();
+      await once(child, "exit");
+    }
+    assert.ok(await eventually(() => treesLeft().length === 0));
+  });
+}
+
+test("C: nothing is left of a view whose supervisor is told to end", async () => {
+  const name = `ended-${process.pid}`;
+  const script = "mount -t tmpfs x /mnt; echo ready; (sleep 60 & sleep 60 & wait)";
+  const child = spawn(
+    process.execPath,
+    [V2, "view", "--engine=C", "--name", name, "--", "sh", "-c", script],
+    { stdio: ["ignore", "pipe", "inherit"] },
+  );
+  await once(child.stdout, "data");
+  const supervisor = await supervisorOf(name);
+  assert.ok(supervisor !== undefined);
+  process.kill(supervisor, "SIGTERM");
+  assert.deepEqual(await once(child, "exit"), [null, "SIGKILL"]);
+  assert.ok(await eventually(() => treesLeft().length === 0));
+});
+
+test("C: limits of what it has no namespaces for are told, with the remedy", async () => {
+  for (const [option, what] of [
+    ["--root", "user 0"],
+    ["--net=/tmp/none", "network"],
+  ] as const) {
+    const outcome = await v2(["view", "--engine=C", option, "--", "true"]);
+    assert.equal(outcome.code, 69, outcome.stderr);
+    assert.match(outcome.stderr, new RegExp(`rung C\\) has no ${what}`));
+    assert.match(outcome.stderr, /v2 doctor/);
+  }
+  const wrong = await v2(["view", "--engine=Z", "--", "true"]);
+  assert.equal(wrong.code, 2);
+  assert.match(wrong.stderr, /engines are auto, A \(userns\+fuse\)/);
+});
+
+test("where the host allows no user namespaces, a view is made without", async () => {
+  const script = "mount -t tmpfs none /mnt && echo virtual > /mnt/file && cat /mnt/file";
+  const command = `exec ${process.execPath} ${V2} view -- sh -c '${script}'`;
+  const forbid = "echo 0 > /proc/sys/user/max_user_namespaces";
+  const outcome = await runProgram(["unshare", "-Ur", "sh", "-c", `${forbid} && ${command}`]);
+  assert.deepEqual([outcome.code, outcome.stdout], [0, "virtual\n"], outcome.stderr);
+  assert.ok(!existsSync("/mnt/file"));
+});
