@@ -49,7 +49,7 @@ export const VIEW_COMMANDS: readonly CommandSpec[] = [
       trap: {
         type: "string",
         value: "CLASS,…",
-        help: "calls that the supervisor answers itself: path, path-read, path-write, writing",
+        help: "calls that go to the supervisor, for modules that come later: path, socket-ops, writing, …",
       },
       deny: {
         type: "string",

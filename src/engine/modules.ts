@@ -13,7 +13,6 @@ import {
   missingCalls,
   moduleTraps,
   type ModuleSummary,
-  operationLevel,
   parseOptions,
   type Trap,
 } from "../viewos/index.ts";
@@ -40,6 +39,13 @@ export interface ModulesOptions {
   /** A line for the view's log. */
   readonly log: (line: string) => void;
 }
+
+/** Groups of classes by their members, as far as they are named by those. */
+const GROUP_OF: { readonly [name: string]: string } = {
+  "path-read": "path",
+  "path-write": "path",
+  directory: "path",
+};
 
 /** What is asked for with an insertion. */
 export type InsertOptions = Pick<Insertion, "specifier" | "directory" | "options" | "permanent">;
@@ -359,12 +365,12 @@ export class Modules {
     if (this.#rules === undefined) return undefined;
     const missing = missingCalls(summaries.flatMap(moduleTraps), this.#rules);
     if (missing.length === 0) return undefined;
-    const wanted = summaries.flatMap(({ hooks }) => hooks.map(({ operation }) => operation));
-    const hot = wanted.filter((operation) => operationLevel(operation) === 3);
-    return new V2Error("NOT_TRAPPED", `this view does not trap ${missing.join(", ")}`, {
+    const classes = [...new Set(missing.map(({ class: name }) => GROUP_OF[name] ?? name))].sort();
+    const names = missing.map(({ name }) => name).join(", ");
+    return new V2Error("NOT_TRAPPED", `this view does not trap ${names}`, {
       remedy:
-        `handlers of ${hot.join(", ")} need a view that starts with --trap=${missing.join(",")} ` +
-        `(or --trap=path), or with the module itself (--module)`,
+        `its processes cannot be trapped further: start a view with --trap=${classes.join(",")}, ` +
+        `or with the module itself (--module)`,
     });
   }
 }

@@ -5,13 +5,15 @@
 import type { ChildProcess, StdioOptions } from "node:child_process";
 import { once } from "node:events";
 import type { Duplex } from "node:stream";
+import { fileURLToPath } from "node:url";
 import { EXIT, V2Error } from "../base/index.ts";
 import { namespaceId } from "../sys/index.ts";
 import { type MountSpec, parseMountSpec } from "../viewos/index.ts";
+import { openControl } from "./control-client.ts";
 import { leftoversAt } from "./leftovers.ts";
 import type { OutsideIdentity } from "./launch-outside.ts";
 import { processesWithMark } from "./marked-processes.ts";
-import { parseInsertion } from "./modules.ts";
+import { type ModuleListing, parseInsertion } from "./modules.ts";
 import { claimViewName, findView, forgetView } from "./run-directory.ts";
 import {
   type Destination,
@@ -73,6 +75,9 @@ export interface RunResult {
   readonly stdout: string;
   readonly stderr: string;
 }
+
+/** The program `v2`: it mounts from within. */
+const PROGRAM = fileURLToPath(new URL("../cli/main.js", import.meta.url));
 
 /** How long the supervisor may take to end its view before it is ended itself. */
 const CLOSE_TIMEOUT_MS = 5000;
@@ -235,6 +240,43 @@ export class View implements AsyncDisposable {
     const [code, signal] = (await once(child, "close")) as [number | null, NodeJS.Signals | null];
     clearTimeout(limit);
     return { code, signal, ...output };
+  }
+
+  /**
+   * Inserts the modules of a file, package or built-in name, with options after a comma.
+   * @returns their names.
+   */
+  async insert(text: string): Promise<readonly string[]> {
+    const comma = text.indexOf(",");
+    const module = comma === -1 ? text : text.slice(0, comma);
+    const options = comma === -1 ? "" : text.slice(comma + 1);
+    const args = { module, options, directory: process.cwd() };
+    return (await this.#ask("insmod", args)) as readonly string[];
+  }
+
+  /** Removes a module. Throws a V2Error: EBUSY while it is in use, EPERM when it is permanent. */
+  async remove(module: string): Promise<void> {
+    await this.#ask("rmmod", { module });
+  }
+
+  /** The modules, newest first. */
+  async modules(): Promise<readonly ModuleListing[]> {
+    return (await this.#ask("lsmod")) as readonly ModuleListing[];
+  }
+
+  async #ask(op: string, args: { readonly [name: string]: string } = {}): Promise<unknown> {
+    using client = openControl(this.name);
+    return await client.ask(op, args);
+  }
+
+  /**
+   * Mounts in the view, a type of the kernel or of a module.
+   * @param options comma-separated
+   */
+  async mount(type: string, source: string, target: string, options = ""): Promise<void> {
+    const words = ["mount", "-t", type, ...(options === "" ? [] : ["-o", options])];
+    const { code, stderr } = await this.run([process.execPath, PROGRAM, ...words, source, target]);
+    if (code !== 0) throw new V2Error("MOUNT", stderr.replace(/^v2: /, "").trim());
   }
 
   /**

@@ -176,19 +176,19 @@ function covers(rule: FilterRule, wanted: FilterRule): boolean {
 }
 
 /**
- * Calls that traps want and a filter of those rules does not notify, by name; each once. A filter
+ * Calls that traps want and a filter of those rules does not notify; each name once. A filter
  * cannot be widened while its processes run.
  */
-export function missingCalls(traps: readonly Trap[], rules: readonly FilterRule[]): string[] {
-  const missing = new Set<string>();
+export function missingCalls(traps: readonly Trap[], rules: readonly FilterRule[]): Syscall[] {
+  const missing = new Map<string, Syscall>();
   for (const arch of ARCHITECTURES) {
     const table = new SyscallTable(arch);
     for (const { call, tests } of traps.flatMap((trap) => selected(table, trap))) {
       const wanted = { arch, number: call.number, tests, action: { kind: "notify" } as const };
-      if (!rules.some((rule) => covers(rule, wanted))) missing.add(call.name);
+      if (!rules.some((rule) => covers(rule, wanted))) missing.set(call.name, call);
     }
   }
-  return [...missing];
+  return [...missing.values()];
 }
 
 /** Traps as text, for files and other processes. */
