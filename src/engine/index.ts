@@ -43,3 +43,12 @@ export {
 export { parseViewNet, type ViewNet } from "./view-net.ts";
 export type { ViewNames } from "./view-state.ts";
 export { connectToView } from "./view-session.ts";
+export {
+  FuseThread,
+  mountFuse,
+  mountVirtualFiles,
+  OWN_FILE_SYSTEMS,
+  type VirtualMount,
+  type VirtualMountOptions,
+} from "./fuse-mount.ts";
+export type { FuseMountRequest } from "./fuse-worker.ts";

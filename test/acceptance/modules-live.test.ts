@@ -125,10 +125,10 @@ test("calls of eight processes are answered while a module comes and goes", asyn
   const { view } = made;
   const guests = Array.from({ length: 8 }, () => new Guest(view));
   const own = await guests[0]!.call("uname");
-  let over = false;
+  const churn = new AbortController();
   const seen = new Set<string>();
   const calling = guests.map(async (guest) => {
-    while (!over) seen.add(await guest.call("uname"));
+    while (!churn.signal.aborted) seen.add(await guest.call("uname"));
   });
   for (let round = 0; round < 15; round++) {
     await view.insert(made.module(named("churned")));
@@ -139,7 +139,7 @@ test("calls of eight processes are answered while a module comes and goes", asyn
       assert.equal((error as { code: string }).code, "EBUSY");
     }
   }
-  over = true;
+  churn.abort();
   await Promise.all(calling);
   assert.deepEqual([...seen].sort(), ["churned", own].sort());
   await Promise.all(guests.map((guest) => guest.end()));
