@@ -36,6 +36,7 @@ import { type Answer, failure, LATER, reply } from "./answer.ts";
 import { type DecidedCall, ModuleAnswers } from "./module-answers.ts";
 import type { CapturedPathCall } from "./captured-call.ts";
 import type { Grounds } from "./grounds.ts";
+import type { ModuleMounts } from "./module-mounts.ts";
 import { ModulePaths, type NamedFiles } from "./module-paths.ts";
 import type { CallMessage, DecisionMessage, ModulesMessage } from "./module-messages.ts";
 
@@ -72,7 +73,8 @@ export interface ModuleCallsOptions {
   readonly grounds: Grounds;
   /** Is asked about paths before modules are. */
   readonly policy: PathPolicy | undefined;
-  /** Performs a call as if there were no modules. */
+  readonly mounts: ModuleMounts;
+  /** Performs a call as if there were no handlers. */
   readonly perform: (request: NotifyListener) => Answer;
   /** A call was not decided in time. */
   readonly onLate: () => void;
@@ -266,7 +268,10 @@ export class ModuleCalls {
     this.#calls!.postMessage(message);
   }
 
-  #change({ summaries, calls }: ModulesMessage): void {
+  #change(message: ModulesMessage): void {
+    if ("mount" in message) return this.#options.mounts.resume(message.mount);
+    const { summaries, calls } = message;
+    this.#options.mounts.change(summaries);
     this.#interests = new Map();
     for (const summary of summaries) this.#addInterests(summary);
     // Made when a module comes that wants paths: its tables are large.

@@ -5,7 +5,19 @@ import { join, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { EXIT, V2Error } from "../base/index.ts";
 import { isModule, type Module } from "../viewos/index.ts";
-import type { Insertion } from "./module-messages.ts";
+
+/** What is to be inserted. */
+export interface Insertion {
+  /** Tells insertions apart, also of the same file: what is imported anew is read anew. */
+  readonly number: number;
+  /** A file (`./mine.js`, `/a/b.js`, `file:`), the name of a package, or that of a built-in one. */
+  readonly specifier: string;
+  /** Where relative files and packages are looked for. */
+  readonly directory: string;
+  /** Given to a module that is made by a function. */
+  readonly options: { readonly [name: string]: string };
+  readonly permanent: boolean;
+}
 
 /** Modules that come with the package: a file here is known by its name. */
 const BUILT_IN = fileURLToPath(new URL("../../../examples/modules/", import.meta.url));

@@ -4,6 +4,8 @@
  */
 import type { MessagePort } from "node:worker_threads";
 import type { Decision, ModuleSummary, OfferedCall } from "../viewos/index.ts";
+import type { Insertion } from "./module-loader.ts";
+import type { ModuleMountReply } from "./module-mounts.ts";
 
 /** What the module thread is started with. */
 export interface ModuleWorkerData {
@@ -13,19 +15,6 @@ export interface ModuleWorkerData {
   readonly bell: number;
   /** Number of the insertion whose handler runs, 0 for none; shared with the main thread. */
   readonly running: Int32Array;
-}
-
-/** What is to be inserted. */
-export interface Insertion {
-  /** Tells insertions apart, also of the same file: what is imported anew is read anew. */
-  readonly number: number;
-  /** A file (`./mine.js`, `/a/b.js`, `file:`), the name of a package, or that of a built-in one. */
-  readonly specifier: string;
-  /** Where relative files and packages are looked for. */
-  readonly directory: string;
-  /** Given to a module that is made by a function. */
-  readonly options: { readonly [name: string]: string };
-  readonly permanent: boolean;
 }
 
 /** Main thread to module thread. */
@@ -59,9 +48,12 @@ export interface DecisionMessage {
   readonly decision: Decision;
 }
 
-/** Main thread to notify worker: which modules there are now, newest first. */
-export interface ModulesMessage {
-  readonly summaries: readonly ModuleSummary[];
-  /** The module thread is a new one. Calls that waited for modules that are gone fail. */
-  readonly calls?: MessagePort;
-}
+/** Main thread to notify worker. */
+export type ModulesMessage =
+  /** Which modules there are now, newest first. */
+  | {
+      readonly summaries: readonly ModuleSummary[];
+      /** The module thread is a new one. Calls that waited for modules that are gone fail. */
+      readonly calls?: MessagePort;
+    }
+  | { readonly mount: ModuleMountReply };

@@ -8,11 +8,10 @@ import { parentPort, workerData } from "node:worker_threads";
 import { V2Error } from "../base/index.ts";
 import { ringBell } from "../sys/index.ts";
 import { ModuleChain, type ModuleSummary } from "../viewos/index.ts";
-import { loadModules } from "./module-loader.ts";
+import { type Insertion, loadModules } from "./module-loader.ts";
 import type {
   CallMessage,
   DecisionMessage,
-  Insertion,
   ModuleEvent,
   ModuleRequest,
   ModuleWorkerData,

@@ -17,9 +17,10 @@ import {
   type Trap,
 } from "../viewos/index.ts";
 import type { ControlServer } from "./control-server.ts";
+import type { Insertion } from "./module-loader.ts";
+import { ModuleServers } from "./module-servers.ts";
 import { sendModuleReport } from "./module-report.ts";
 import type {
-  Insertion,
   ModuleEvent,
   ModuleRequest,
   ModulesMessage,
@@ -157,6 +158,8 @@ interface Inserted {
 /** Inserts, removes and lists. */
 export class Modules {
   readonly #options: ModulesOptions;
+  /** What modules have mounted. */
+  readonly servers: ModuleServers;
   /** Newest first. */
   #modules: Inserted[] = [];
   #thread: ModuleThread | undefined;
@@ -169,6 +172,9 @@ export class Modules {
 
   constructor(options: ModulesOptions) {
     this.#options = options;
+    const insertionOf = (module: string): Insertion | undefined =>
+      this.#modules.find(({ summary }) => summary.name === module)?.insertion;
+    this.servers = new ModuleServers({ ...options, insertionOf });
   }
 
   /** What the modules of the start want to be trapped; undefined: nothing. */
@@ -266,6 +272,12 @@ export class Modules {
       if (found.summary.permanent) {
         throw new V2Error("EPERM", `module '${name}' is permanent`, {
           remedy: "it ends with the view",
+        });
+      }
+      const mounts = this.servers.count(name);
+      if (mounts > 0) {
+        throw new V2Error("EBUSY", `module '${name}' is in use: ${mounts} mounts`, {
+          remedy: "unmount them first",
         });
       }
       await this.#start().ask({ op: "remove", names: [name] }, PING_TIMEOUT_MS);

@@ -25,6 +25,7 @@ import { type GroundId, Grounds } from "./grounds.ts";
 import { MESSAGE, MESSAGE_HEADER_OCTETS } from "./launch-steps.ts";
 import type { OutsideConfig } from "./launch-outside.ts";
 import { ModuleCalls } from "./module-calls.ts";
+import { type ModuleMountEvent, ModuleMounts } from "./module-mounts.ts";
 import { type NestedEvent, Nesting } from "./nesting.ts";
 import { NotifiedGuests } from "./notified-guests.ts";
 import { PathCalls } from "./path-calls.ts";
@@ -80,6 +81,7 @@ export type NotifyWorkerEvent =
   /** A guest with that pid has installed its filter. */
   | { readonly kind: "entered"; readonly pid: number; readonly ground: GroundId }
   | NestedEvent
+  | ModuleMountEvent
   /** The view on that ground, which "nested" announced, is complete. */
   | { readonly kind: "born"; readonly ground: GroundId }
   /** The process that was watched for the view on that ground has ended. */
@@ -119,6 +121,7 @@ class NotifyLoop {
   readonly #door: ControlDoor;
   readonly #calls: { perform(request: NotifyListener): Answer };
   readonly #modules: ModuleCalls;
+  readonly #mounts: ModuleMounts;
   readonly #debug: DebugLog;
 
   constructor(data: NotifyWorkerData) {
@@ -138,12 +141,19 @@ class NotifyLoop {
       data.outside === undefined
         ? new TrappedCalls(standpoint, this.#grounds, { door, settings }, named)
         : new NotifiedGuests(data.outside, door);
+    this.#mounts = new ModuleMounts({
+      standpoint,
+      grounds: this.#grounds,
+      settings,
+      post: (event) => this.#post(event),
+    });
     this.#modules = new ModuleCalls({
       ...data.modules,
+      mounts: this.#mounts,
       standpoint,
       grounds: this.#grounds,
       policy: paths === undefined ? undefined : policyOf(paths),
-      perform: (request) => this.#calls.perform(request),
+      perform: (request) => this.#performOwn(request),
       onLate: () => this.#post({ kind: "late" }),
     });
     this.#debug = new DebugLog(settings, data.debug, (path) => standpoint.openProc(path));
@@ -236,7 +246,7 @@ class NotifyLoop {
 
   #perform(request: NotifyListener): Answer {
     if (request.number !== VUSESSION) {
-      return this.#modules.offer(request) ?? this.#calls.perform(request);
+      return this.#modules.offer(request) ?? this.#performOwn(request);
     }
     // A view without namespaces has none that another could be made in.
     if (this.#data.outside !== undefined) return failure(ERRNO.ENOSYS);
@@ -245,6 +255,10 @@ class NotifyLoop {
     if (session !== undefined) this.#sessions.add(session);
     this.#changed = true;
     return answer;
+  }
+
+  #performOwn(request: NotifyListener): Answer {
+    return this.#mounts.perform(request, (own) => this.#calls.perform(own));
   }
 
   #serveSession(session: number): void {

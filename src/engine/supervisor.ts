@@ -160,6 +160,10 @@ class Supervisor {
       case "late":
         this.#modules.onLateCall();
         break;
+      case "mount":
+      case "mounted":
+        await this.#modules.servers.on(event);
+        break;
       case "empty":
         this.#end(0);
     }

@@ -176,7 +176,9 @@ export class FakeKernel {
     const serve = found === undefined ? undefined : this.#chain.get(found.name)?.mount;
     if (serve === undefined) throw new GuestErrno("ENODEV", fields.type);
     const { type, source, target } = fields;
-    const request: MountRequest = { type, source, target, options: parseOptions(fields.options) };
+    const options = parseOptions(fields.options);
+    // Nothing is remembered here.
+    const request: MountRequest = { type, source, target, options, changed: () => {} };
     this.#tree.mount(target, await serve(request));
   }
 

@@ -90,6 +90,8 @@ export interface MountRequest {
   readonly target: string;
   /** `a,b=c` as { a: "", b: "c" }. */
   readonly options: { readonly [name: string]: string };
+  /** The kernel drops what it remembers of that path. */
+  readonly changed: (path: string) => void;
 }
 
 /** What a module consists of; all of it may be missing. */
