@@ -7,6 +7,7 @@ import {
   enterServer,
   identityMaps,
   newView,
+  parseInsertion,
   parseRung,
   parseViewNet,
   type PathTraps,
@@ -137,6 +138,7 @@ export async function run(invocation: Invocation): Promise<number> {
     ...(paths === undefined ? {} : { paths }),
     ...(options["setuid-root"] === true ? { setuidRoot: true } : {}),
   };
+  const modules = list(options["module"]).map((text) => parseInsertion(text, process.cwd()));
   const rung = parseRung((options["engine"] as string | undefined) ?? "auto");
   const words = [...invocation.words, ...invocation.rest];
   const argv = words.length > 0 ? words : [process.env["SHELL"] ?? "/bin/sh"];
@@ -144,6 +146,7 @@ export async function run(invocation: Invocation): Promise<number> {
   if (session !== undefined) {
     if (trace !== undefined) throw noTrapsInside("trace");
     if (paths !== undefined) throw noTrapsInside("trap");
+    if (modules.length > 0) throw noTrapsInside("module");
     if (name !== undefined && options["no-prompt"] !== true) {
       showInPrompt(name, promptingShell(options, argv));
     }
@@ -167,15 +170,17 @@ export async function run(invocation: Invocation): Promise<number> {
   const supervisor = startSupervisor({
     root: options["root"] === true,
     orphan: true,
-    config: { name, net, traps },
+    config: { name, net, traps, modules, log: modules.length > 0 },
+    ...(modules.length === 0 ? {} : { logTo: STANDARD_ERROR }),
     ...(trace === undefined ? {} : { traceTo: file ?? STANDARD_ERROR }),
     ...(rung === undefined ? {} : { rung }),
+    filtering: options["filtering"] === true,
   });
   if (file !== undefined) closeSync(file);
   const shownAs = name ?? `view[${supervisor.pid}]`;
   if (options["no-prompt"] !== true) showInPrompt(shownAs, promptingShell(options, argv));
   const network = net.length > 0;
   const { pid, session: first, outside } = supervisor;
-  const to = { supervisorPid: pid, facts: {}, hostName: name, mounts, network, outside };
-  becomeGuest(first, newView(to), argv, inherited, traps);
+  const to = { supervisorPid: pid, hostName: name, mounts, network, outside };
+  becomeGuest(first, newView(to), argv, inherited, supervisor.traps);
 }

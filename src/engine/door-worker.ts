@@ -14,7 +14,7 @@ import {
   type SessionMessage,
 } from "../sys/index.ts";
 import type { GroundId } from "./grounds.ts";
-import { explainFailure } from "./launch-failure.ts";
+import { explainFailure } from "./launch-failures.ts";
 import { factsOf, MESSAGE, MESSAGE_HEADER_OCTETS, type ViewFacts } from "./launch-steps.ts";
 import type { AdoptedView, WorkerCommand } from "./notify-worker.ts";
 

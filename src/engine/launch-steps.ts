@@ -25,6 +25,10 @@ export const MESSAGE = {
    * namespace]: the filter is in place.
    */
   listener: 0x4c,
+  /** "T" pid: waits until it is traced. */
+  traced: 0x54,
+  /** "Y" 0, or a negative errno: whether a filter picks the calls that the tracer sees. */
+  filtered: 0x59,
   /** "C" pid, with [stream socket]: whoever sent it wants the control socket at its other end. */
   control: 0x43,
   /**
@@ -38,6 +42,8 @@ export const MESSAGE = {
   hello: 0x48,
   /** "Q": a native launcher asks for the rest of its program; see native-launcher.ts. */
   request: 0x51,
+  /** "D" JSON, to a starter and in pieces: what the modules of a view that starts must trap. */
+  modules: 0x44,
   /** "F" errno label, with descriptor [standard error]: a step failed; waits for its exit code. */
   failed: 0x46,
   /** "X" errno label, with descriptor [standard error]: the same of the command itself. */

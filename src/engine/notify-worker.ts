@@ -4,7 +4,7 @@
  * event loop.
  */
 import { fstatSync } from "node:fs";
-import { parentPort, workerData } from "node:worker_threads";
+import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { ERRNO } from "../base/index.ts";
 import {
   acceptSession,
@@ -22,13 +22,16 @@ import { type Answer, failure, reply } from "./answer.ts";
 import { ConnectionCount, ControlDoor } from "./control-door.ts";
 import { DebugLog } from "./debug-log.ts";
 import { type GroundId, Grounds } from "./grounds.ts";
+import { explainFailure } from "./launch-failures.ts";
 import { factsOf, MESSAGE, MESSAGE_HEADER_OCTETS, type ViewFacts } from "./launch-steps.ts";
-import { explainFailure } from "./launch-failure.ts";
 import type { OutsideConfig } from "./launch-outside.ts";
+import { ModuleCalls } from "./module-calls.ts";
+import { type ModuleMountEvent, ModuleMounts } from "./module-mounts.ts";
 import { type NestedEvent, Nesting } from "./nesting.ts";
 import { NotifiedGuests } from "./notified-guests.ts";
 import { PathCalls } from "./path-calls.ts";
-import { policyOf } from "./path-traps.ts";
+import { PathService, policyOf } from "./path-service.ts";
+import { Relief } from "./relief.ts";
 import { SharedSettings } from "./shared-settings.ts";
 import { Tracer } from "./tracer.ts";
 import { TrappedCalls } from "./trapped-calls.ts";
@@ -59,7 +62,11 @@ export interface NotifyWorkerData {
   readonly settings: SharedArrayBuffer;
   /** Where the debug log goes. */
   readonly debug: number;
+  /** To the main thread, and the bell that tells of messages on it and of modules' decisions. */
+  readonly modules: { readonly control: MessagePort; readonly bell: number };
   readonly traps: ViewTraps;
+  /** Memory of the threads that answer path calls. */
+  readonly relief: SharedArrayBuffer;
   /** Descriptor that a trace is written to. */
   readonly traceTo: number;
 }
@@ -91,10 +98,13 @@ export type NotifyWorkerEvent =
       readonly facts: ViewFacts;
     }
   | NestedEvent
+  | ModuleMountEvent
   /** The view on that ground, which "nested" announced, is complete. */
   | { readonly kind: "born"; readonly ground: GroundId }
   /** The process that was watched for the view on that ground has ended. */
   | { readonly kind: "ended"; readonly ground: GroundId }
+  /** A module has not decided a call in time. */
+  | { readonly kind: "late" }
   /** No process of the view is left. */
   | { readonly kind: "empty" };
 
@@ -127,7 +137,11 @@ class NotifyLoop {
   readonly #tracer: Tracer | undefined;
   readonly #door: ControlDoor;
   readonly #calls: { perform(request: NotifyListener): Answer };
+  readonly #modules: ModuleCalls;
+  readonly #mounts: ModuleMounts;
   readonly #debug: DebugLog;
+  readonly #paths: PathService | undefined;
+  readonly #relief: Relief;
 
   constructor(data: NotifyWorkerData) {
     this.#data = data;
@@ -138,14 +152,33 @@ class NotifyLoop {
     const settings = new SharedSettings(NO_SETTINGS, data.settings);
     const standpoint = this.#standpoint;
     const { paths, trace } = data.traps;
-    const named =
-      paths === undefined
-        ? undefined
-        : new PathCalls(standpoint, trapsOf(paths.calls), policyOf(paths));
+    this.#relief = new Relief(data.relief);
+    this.#paths = paths && new PathService(standpoint, this.#grounds, paths, this.#relief);
     this.#calls =
       data.outside === undefined
-        ? new TrappedCalls(standpoint, this.#grounds, { door, settings }, named)
-        : new NotifiedGuests(data.outside, door);
+        ? new TrappedCalls(standpoint, this.#grounds, { door, settings }, this.#paths)
+        : new NotifiedGuests(data.outside, {
+            door,
+            settings,
+            standpoint,
+            all: paths && new PathCalls(standpoint, trapsOf(paths.calls), policyOf(paths)),
+          });
+    this.#mounts = new ModuleMounts({
+      standpoint,
+      grounds: this.#grounds,
+      settings,
+      beforeMount: () => this.#paths?.forget(),
+      post: (event) => this.#post(event),
+    });
+    this.#modules = new ModuleCalls({
+      ...data.modules,
+      mounts: this.#mounts,
+      standpoint,
+      grounds: this.#grounds,
+      policy: paths === undefined ? undefined : policyOf(paths),
+      perform: (request) => this.#performOwn(request),
+      onLate: () => this.#post({ kind: "late" }),
+    });
     this.#debug = new DebugLog(settings, data.debug, (path) => standpoint.openProc(path));
     if (trace !== undefined) this.#tracer = new Tracer(trace, data.traceTo);
     if (data.session !== undefined) this.#sessions.add(data.session);
@@ -158,8 +191,8 @@ class NotifyLoop {
     try {
       this.#loop();
     } finally {
-      // The process may go on with other views; callers that wait get ENOSYS from now on.
-      this.#release();
+      // The process goes on with other views; callers that wait get ENOSYS from now on.
+      if (this.#data.adopted !== undefined) this.#release();
     }
   }
 
@@ -181,9 +214,14 @@ class NotifyLoop {
   #loop(): void {
     while (this.#sessions.size > 0 || this.#listeners.size > 0) {
       if (this.#changed) this.#watch();
-      this.#watched.wait();
+      if (this.#watched.wait(this.#patienceMs()) === 0) {
+        this.#modules.expire();
+        this.#paths?.forget();
+      }
       if (this.#watched.events(0) !== 0 && !this.#obey()) return;
-      for (let index = 1; index < this.#watched.size; index++) {
+      // Before any call: what has been inserted or removed counts from then on.
+      if (this.#watched.events(1) !== 0) this.#hearModules();
+      for (let index = 2; index < this.#watched.size; index++) {
         const events = this.#watched.events(index);
         if (events !== 0) this.#serve(this.#watched.descriptor(index), events);
       }
@@ -191,14 +229,37 @@ class NotifyLoop {
     this.#post({ kind: "empty" });
   }
 
+  /** How long a wait may last: until a module is late, or the path calls forget. */
+  #patienceMs(): number {
+    const [late, forget] = [this.#modules.waitMs(), this.#paths?.forgetAfterMs ?? -1];
+    if (late === -1 || forget === -1) return Math.max(late, forget);
+    return Math.min(late, forget);
+  }
+
+  #hearModules(): void {
+    this.#paths?.rest();
+    this.#modules.hear();
+    // Only this thread asks the modules: no other may answer in its place any more.
+    if (!this.#modules.isEmpty) this.#relief.retire();
+  }
+
+  /** Takes a call that a module wants. */
+  #offer(request: NotifyListener): Answer | undefined {
+    if (this.#modules.isEmpty) return undefined;
+    this.#paths?.rest();
+    return this.#modules.offer(request);
+  }
+
   #watch(): void {
     this.#watched.replace([
       this.#data.commands,
+      this.#data.modules.bell,
       ...this.#listening,
       ...this.#sessions,
       ...this.#watchedProcesses.keys(),
       ...this.#listeners.keys(),
     ]);
+    this.#relief.publish(this.#listeners.keys());
     this.#changed = false;
   }
 
@@ -210,6 +271,7 @@ class NotifyLoop {
     const listener = this.#listeners.get(descriptor);
     if (listener !== undefined) this.#serveListener(listener, events);
     else {
+      this.#paths?.rest();
       this.#changed = true;
       if (this.#listening.has(descriptor)) this.#sessions.add(acceptSession(descriptor));
       else if (this.#watchedProcesses.has(descriptor)) this.#processEnded(descriptor);
@@ -221,6 +283,7 @@ class NotifyLoop {
   #obey(): boolean {
     const message = receiveMessage(this.#data.commands);
     if (message === undefined) return false;
+    this.#paths?.rest();
     this.#changed = true;
     const command = JSON.parse(new TextDecoder().decode(message.octets)) as WorkerCommand;
     if (command.kind === "listen") this.#listening.add(command.descriptor);
@@ -257,7 +320,8 @@ class NotifyLoop {
   }
 
   #perform(request: NotifyListener): Answer {
-    if (request.number !== VUSESSION) return this.#calls.perform(request);
+    if (request.number !== VUSESSION) return this.#offer(request) ?? this.#performOwn(request);
+    this.#paths?.rest();
     // A view without namespaces has none that another could be made in.
     if (this.#data.outside !== undefined) return failure(ERRNO.ENOSYS);
     const outermost = this.#outermost.get(request.descriptor);
@@ -265,6 +329,10 @@ class NotifyLoop {
     if (session !== undefined) this.#sessions.add(session);
     this.#changed = true;
     return answer;
+  }
+
+  #performOwn(request: NotifyListener): Answer {
+    return this.#mounts.perform(request, (own) => this.#calls.perform(own));
   }
 
   #serveSession(session: number): void {
@@ -327,13 +395,15 @@ class NotifyLoop {
     if (users === undefined) return;
     const userNamespace = fstatSync(users, { bigint: true }).ino;
     closeDescriptor(users);
-    const ground = this.#adopt({ listener, mounts, names });
+    const ground = this.#adopt({ listener, mounts, names }, pid);
     const facts = factsOf(message);
     this.#post({ kind: "entered", pid, session, ground, userNamespace, facts });
   }
 
-  #adopt({ listener, mounts, names }: AdoptedView): GroundId {
-    const ground = this.#grounds.add(mounts, names).mnt;
+  #adopt({ listener, mounts, names }: AdoptedView, pid?: number): GroundId {
+    const held = this.#grounds.add(mounts, names);
+    const ground = held.mnt;
+    if (pid !== undefined) this.#paths?.enter(held, pid, pid);
     this.#listeners.set(listener, new NotifyListener(listener));
     this.#outermost.set(listener, ground);
     return ground;

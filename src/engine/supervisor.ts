@@ -6,10 +6,11 @@
 import { rmSync } from "node:fs";
 import { Socket } from "node:net";
 import { fileURLToPath } from "node:url";
-import { Worker } from "node:worker_threads";
+import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
 import {
   closeDescriptor,
   listenSessions,
+  makeBell,
   namespaceId,
   sendMessage,
   sessionPair,
@@ -17,6 +18,8 @@ import {
 import { ConnectionCount } from "./control-door.ts";
 import { registerViewOperations } from "./control-operations.ts";
 import { ControlServer } from "./control-server.ts";
+import { viewRules } from "./launch.ts";
+import { type InsertOptions, Modules } from "./modules.ts";
 import type {
   AdoptedView,
   NotifyWorkerData,
@@ -24,9 +27,11 @@ import type {
   WorkerCommand,
 } from "./notify-worker.ts";
 import { removeLeftovers } from "./leftovers.ts";
+import { watchPaths } from "./relief-watch.ts";
+import { Relief } from "./relief.ts";
 import { sessionSocketPath } from "./run-directory.ts";
 import { processesWithMark } from "./marked-processes.ts";
-import { SPAWNED_SESSION, SPAWNED_TRACE, type SupervisorConfig } from "./start.ts";
+import { SPAWNED_LOG, SPAWNED_SESSION, SPAWNED_TRACE, type SupervisorConfig } from "./start.ts";
 import { DebugLog } from "./debug-log.ts";
 import { mountingInsistsOnRoot } from "./setuid-programs.ts";
 import { SharedSettings } from "./shared-settings.ts";
@@ -34,10 +39,13 @@ import { ViewBook } from "./view-book.ts";
 import { sayTo, type SupervisorHost, ViewHost } from "./view-host.ts";
 import { NO_SETTINGS } from "./view-settings.ts";
 import { processesInside, type ViewProcesses } from "./view-processes.ts";
+import { filterTraps, type ViewTraps } from "./view-traps.ts";
 
 /** One line of JSON to the lifeline's other end. */
 export type SupervisorReport =
   | { readonly kind: "ready"; readonly pid: number }
+  /** A line of a module. */
+  | { readonly kind: "log"; readonly line: string }
   | { readonly kind: "error"; readonly message: string };
 
 class Supervisor {
@@ -45,7 +53,11 @@ class Supervisor {
   readonly #lifeline: Socket | undefined;
   readonly #commands: number;
   #worker: Worker | undefined;
+  readonly #modules: Modules;
+  /** The worker's end. */
+  readonly #modulePort: MessagePort;
   readonly #control: ControlServer;
+  readonly #relief = new Relief();
   readonly #book: ViewBook;
   readonly #host: SupervisorHost | undefined;
   readonly #shared: Omit<NotifyWorkerData, "session" | "adopted" | "listening">;
@@ -71,20 +83,27 @@ class Supervisor {
         ? processesInside(host?.userNamespace ?? namespaceId("self", "user"))
         : processesWithMark(config.outside.mark);
     const debug = new DebugLog(settings);
-    this.#book = new ViewBook((command) => this.#tell(command), {
-      settings,
-      debug,
-      rung: config.rung,
-    });
+    this.#book = new ViewBook(
+      (command) => this.#tell(command),
+      { settings, debug, rung: config.rung },
+      () => this.#modules.firstTraps,
+    );
     registerViewOperations(this.#control, this.#book);
+    const bell = makeBell();
+    const { port1: control, port2 } = new MessageChannel();
+    this.#modules = new Modules({ control, bell, log: (line) => this.#log(line) });
+    this.#modules.register(this.#control);
     const [commands, theirs] = sessionPair();
     this.#commands = commands;
+    this.#modulePort = port2;
     this.#shared = {
       commands: theirs,
       outside: config.outside,
       connections: connections.memory,
       settings: settings.memory,
+      relief: this.#relief.memory,
       debug: debug.descriptor,
+      modules: { control: port2, bell },
       traps: config.traps,
       traceTo: SPAWNED_TRACE,
     };
@@ -96,6 +115,7 @@ class Supervisor {
     const { name } = this.#config;
     const listening = name === undefined ? undefined : listenSessions(sessionSocketPath(name));
     this.#work({ ...this.#shared, session: SPAWNED_SESSION, adopted: undefined, listening });
+    this.#beginModules(this.#config.modules ?? []);
     for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
       process.on(signal, () => this.endView());
     }
@@ -103,14 +123,28 @@ class Supervisor {
 
   /** Gives a hosted view its worker. */
   wake(adopted: AdoptedView): void {
+    this.#beginModules([]);
     this.#work({ ...this.#shared, session: undefined, adopted, listening: this.#listening });
   }
 
+  #beginModules(wanted: readonly InsertOptions[]): void {
+    void this.#modules.begin(wanted, SPAWNED_SESSION, (needed) =>
+      viewRules([...filterTraps(withoutTrace(this.#config.traps)), ...needed]),
+    );
+  }
+
   #work(workerData: NotifyWorkerData): void {
-    const file = fileURLToPath(new URL("./notify-worker.js", import.meta.url));
+    const worker =
+      workerData.outside?.traced === true
+        ? new URL("./trace-worker.js", import.meta.url)
+        : new URL("./notify-worker.js", import.meta.url);
     // Descriptors are closed by who has opened them: Node's own list of a thread's would be wrong,
     // because most are closed past it.
-    this.#worker = new Worker(file, { workerData, trackUnmanagedFds: false });
+    this.#worker = new Worker(fileURLToPath(worker), {
+      workerData,
+      transferList: [this.#modulePort],
+      trackUnmanagedFds: false,
+    });
     this.#worker.on("message", (event: NotifyWorkerEvent) => void this.on(event));
     this.#worker.on("error", (error) => this.#end(1, error));
   }
@@ -139,6 +173,11 @@ class Supervisor {
     this.#lifeline?.write(`${JSON.stringify(report)}\n`);
   }
 
+  #log(line: string): void {
+    if (this.#lifeline !== undefined) this.#report({ kind: "log", line });
+    else if (this.#config.log === true) sayTo(SPAWNED_LOG, `${line}\n`);
+  }
+
   /** Does what a worker's event asks for. */
   async on(event: NotifyWorkerEvent): Promise<void> {
     switch (event.kind) {
@@ -163,6 +202,13 @@ class Supervisor {
       case "ended":
         this.#book.ended(event.ground);
         break;
+      case "late":
+        this.#modules.onLateCall();
+        break;
+      case "mount":
+      case "mounted":
+        await this.#modules.servers.on(event);
+        break;
       case "empty":
         this.#end(0);
     }
@@ -170,15 +216,18 @@ class Supervisor {
 
   #enter(event: Extract<NotifyWorkerEvent, { kind: "entered" }>): void {
     if (this.#book.has(event.ground)) return;
-    const { outside } = this.#config;
+    const { outside, traps } = this.#config;
+    const { ground, pid, session, userNamespace } = event;
+    const { paths } = traps;
+    if (paths !== undefined && this.#book.isEmpty) {
+      const shared = { connections: this.#shared.connections, settings: this.#shared.settings };
+      watchPaths(this.#relief, { ...shared, paths, pid }, (one) => void this.on(one));
+    }
     const name = this.#config.name ?? event.facts.name;
     // The socket of the one view of a supervisor of its own is there from the beginning.
-    if (this.#config.name === undefined && name !== undefined) {
-      this.#book.listen(name, event.ground);
-    }
-    const { ground, pid, session, userNamespace } = event;
-    const processes = this.#processes;
-    this.#book.addOutermost({ ground, pid, session, name, userNamespace, processes, outside });
+    if (this.#config.name === undefined && name !== undefined) this.#book.listen(name, ground);
+    const known = { ground, pid, session, name, userNamespace };
+    this.#book.addOutermost({ ...known, processes: this.#processes, outside, paths });
     this.#report({ kind: "ready", pid });
   }
 
@@ -232,6 +281,8 @@ class Supervisor {
   /** The process goes on with other views. */
   #release(hadWorker = false): void {
     closeDescriptor(this.#shared.debug);
+    void this.#modules.close().then(() => closeDescriptor(this.#shared.modules.bell));
+    if (!hadWorker) this.#modulePort.close();
     if (!hadWorker) closeDescriptor(this.#shared.commands);
     if (!hadWorker && this.#listening !== undefined) closeDescriptor(this.#listening);
   }
@@ -249,6 +300,11 @@ class Supervisor {
     else this.#worker.once("exit", () => this.#release(true));
     this.#host.over();
   }
+}
+
+/** What enters a view later is not traced. */
+function withoutTrace({ trace: _, ...traps }: ViewTraps): ViewTraps {
+  return traps;
 }
 
 process.chdir("/");

@@ -1,4 +1,4 @@
-/** A launcher that failed: what is said where it speaks, and the exit code that it is told. */
+/** What a supervisor does about a launcher that failed. */
 import { writeSync } from "node:fs";
 import { ERRNO, errnoText, EXIT } from "../base/index.ts";
 import { closeDescriptor, sendMessage, type SessionMessage } from "../sys/index.ts";
@@ -8,7 +8,7 @@ import { MESSAGE, MESSAGE_HEADER_OCTETS } from "./launch-steps.ts";
 const LIMIT_HINT =
   "\n    a limit of namespaces is reached; 'v2 doctor' tells which, and how to lift it";
 
-/** Answers the messages `failed` and `notExecuted`. */
+/** A launcher failed: say why on its standard error and tell it its exit code. */
 export function explainFailure(session: number, message: SessionMessage, errno: number): void {
   const label = new TextDecoder().decode(message.octets.subarray(MESSAGE_HEADER_OCTETS));
   const [standardError] = message.descriptors;
