@@ -17,6 +17,8 @@ const NOTIF_ADDFD = 0x40182103;
 const FLAG_CONTINUE = 1;
 /** SECCOMP_ADDFD_FLAG_SEND: put the descriptor in and let the call return it, in one step. */
 const ADDFD_SEND = 2;
+/** SECCOMP_ADDFD_FLAG_SETFD: the new descriptor has the number that we say. */
+const ADDFD_SETFD = 1;
 const O_CLOEXEC = 0o2000000;
 
 /**
@@ -27,7 +29,7 @@ const REQUEST_OCTETS = 80;
 /** struct seccomp_notif_resp: id u64, val i64, error i32, flags u32. */
 const RESPONSE_OCTETS = 24;
 /** struct seccomp_notif_addfd: id u64, flags u32, srcfd u32, newfd u32, newfd_flags u32. */
-const ADDFD = { flags: 8, source: 12, sourceFlags: 20 } as const;
+const ADDFD = { flags: 8, source: 12, target: 16, sourceFlags: 20 } as const;
 const ADDFD_OCTETS = 24;
 
 /** One listener's requests, one at a time; the buffers are reused from call to call. */
@@ -145,6 +147,22 @@ export class NotifyListener {
       if (failure !== ERRNO.EINTR) return failure;
     }
     return 0;
+  }
+
+  /**
+   * Puts a copy of our descriptor in the place of one of the caller's, who still waits.
+   * @returns 0, or the errno for which it was not done.
+   */
+  replace(descriptor: number, theirs: number, closeOnExec: boolean): number {
+    this.#addition.octets.set(this.#id);
+    this.#added.setUint32(ADDFD.flags, ADDFD_SETFD, true);
+    this.#added.setUint32(ADDFD.source, descriptor, true);
+    this.#added.setUint32(ADDFD.target, theirs, true);
+    this.#added.setUint32(ADDFD.sourceFlags, closeOnExec ? O_CLOEXEC : 0, true);
+    const isDone = ioctlCall(this.descriptor, NOTIF_ADDFD, this.#addition.address) !== -1;
+    const failure = isDone ? 0 : errno();
+    this.#added.setUint32(ADDFD.target, 0, true);
+    return failure;
   }
 
   #send(value: bigint, error: number, flags: number): void {

@@ -9,11 +9,15 @@ export const SYS_X86_64 = {
   write: 1,
   open: 2,
   close: 3,
+  mmap: 9,
   rt_sigaction: 13,
   pause: 34,
   getpid: 39,
+  socket: 41,
+  connect: 42,
   sendmsg: 46,
   recvmsg: 47,
+  setsockopt: 54,
   clone: 56,
   execve: 59,
   wait4: 61,
@@ -40,6 +44,7 @@ export const SYS_X86_64 = {
   fsconfig: 431,
   fsmount: 432,
   fspick: 433,
+  close_range: 436,
   mount_setattr: 442,
 } as const;
 
