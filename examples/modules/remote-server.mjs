@@ -1,6 +1,6 @@
 /**
- * Serves a directory to the module `remote`: `node remote-server.mjs DIRECTORY PORT|SOCKET`. Whoever
- * can connect can read and write it: use a socket, or a port of a network that you trust.
+ * Serves a directory to the module `remote`: `node remote-server.mjs DIRECTORY PORT|SOCKET`.
+ * Whoever can connect can read and write it: use a socket, or a port of a network that you trust.
  */
 import * as fs from "node:fs/promises";
 import { createServer } from "node:net";

@@ -17,7 +17,7 @@ import { type Answer, CONTINUE, failure, LATER, reply } from "./answer.ts";
 import { mountFuse } from "./fuse-mount.ts";
 import type { Grounds } from "./grounds.ts";
 import type { SharedSettings } from "./shared-settings.ts";
-import type { ViewSettings } from "./view-settings.ts";
+import { meantType, type ViewSettings } from "./view-settings.ts";
 
 const STRING_OCTETS_MAX = 4096;
 /** Mounts that wait for their threads at once; further ones fail with EAGAIN. */
@@ -54,6 +54,8 @@ export interface ModuleMountsOptions {
   readonly standpoint: Standpoint;
   readonly grounds: Grounds;
   readonly settings: SharedSettings<ViewSettings>;
+  /** Nothing of a view may be kept busy when something is mounted. */
+  readonly beforeMount: () => void;
   readonly post: (event: ModuleMountEvent) => void;
 }
 
@@ -83,6 +85,7 @@ export class ModuleMounts {
    */
   perform(request: NotifyListener, kernel: (request: NotifyListener) => Answer): Answer {
     if (this.#types.size === 0 || !isMount(request)) return kernel(request);
+    this.#options.beforeMount();
     const type = this.#type(request);
     const module = type === undefined ? undefined : this.#types.get(type);
     if (type !== undefined && module !== undefined) return this.#begin(request, type, module);
@@ -96,6 +99,7 @@ export class ModuleMounts {
 
   /** The main thread has a device, or none. */
   resume(message: ModuleMountReply): void {
+    this.#options.beforeMount();
     const waiting = this.#waiting.get(message.id);
     this.#waiting.delete(message.id);
     const errno =
@@ -114,8 +118,8 @@ export class ModuleMounts {
     if ((flags & (MS.BIND | MS.MOVE | MS.REMOUNT)) !== 0) return undefined;
     const type = this.#string(request, 2);
     if (type === undefined) return undefined;
-    const { aliases } = this.#options.settings.value;
-    return Object.hasOwn(aliases, type) ? aliases[type] : type;
+    const { settings, standpoint } = this.#options;
+    return meantType(settings.value, type, standpoint.namespaceOf(request.pid, "mnt"));
   }
 
   #string(request: NotifyListener, index: number): string | undefined {

@@ -22,6 +22,8 @@ import { viewRules } from "./launch.ts";
 import { Modules } from "./modules.ts";
 import type { NotifyWorkerData, NotifyWorkerEvent, WorkerCommand } from "./notify-worker.ts";
 import { removeLeftovers } from "./leftovers.ts";
+import { watchPaths } from "./relief-watch.ts";
+import { Relief } from "./relief.ts";
 import { sessionSocketPath } from "./run-directory.ts";
 import { processesWithMark } from "./marked-processes.ts";
 import { SPAWNED_LOG, SPAWNED_SESSION, SPAWNED_TRACE, type SupervisorConfig } from "./start.ts";
@@ -46,7 +48,10 @@ class Supervisor {
   readonly #commands: number;
   readonly #worker: Worker;
   readonly #modules: Modules;
+  #isEnding = false;
   readonly #control: ControlServer;
+  readonly #relief = new Relief();
+  readonly #shared: Pick<NotifyWorkerData, "connections" | "settings">;
   readonly #book: ViewBook;
   /** Those of the outermost view, and of all inside it. */
   readonly #processes: ViewProcesses;
@@ -77,20 +82,25 @@ class Supervisor {
     this.#modules.register(this.#control);
     const [commands, theirs] = sessionPair();
     this.#commands = commands;
+    this.#shared = { connections: connections.memory, settings: settings.memory };
     const data: NotifyWorkerData = {
       session: SPAWNED_SESSION,
       listening:
         config.name === undefined ? undefined : listenSessions(sessionSocketPath(config.name)),
       commands: theirs,
       outside: config.outside,
-      connections: connections.memory,
-      settings: settings.memory,
+      ...this.#shared,
+      relief: this.#relief.memory,
       debug: debug.descriptor,
       modules: { control: port2, bell },
       traps: config.traps,
       traceTo: SPAWNED_TRACE,
     };
-    this.#worker = new Worker(fileURLToPath(new URL("./notify-worker.js", import.meta.url)), {
+    const worker =
+      config.outside?.traced === true
+        ? new URL("./trace-worker.js", import.meta.url)
+        : new URL("./notify-worker.js", import.meta.url);
+    this.#worker = new Worker(fileURLToPath(worker), {
       workerData: data,
       transferList: [port2],
     });
@@ -171,7 +181,11 @@ class Supervisor {
 
   #enter({ ground, pid }: Extract<NotifyWorkerEvent, { kind: "entered" }>): void {
     if (this.#book.has(ground)) return;
-    const { name, outside } = this.#config;
+    const { name, outside, traps } = this.#config;
+    const { paths } = traps;
+    if (paths !== undefined && this.#book.isEmpty) {
+      watchPaths(this.#relief, { ...this.#shared, paths, pid }, (event) => void this.#on(event));
+    }
     this.#book.addOutermost({
       ground,
       pid,
@@ -179,6 +193,7 @@ class Supervisor {
       userNamespace: namespaceId("self", "user")!,
       processes: this.#processes,
       outside,
+      paths,
     });
     this.#report({ kind: "ready", pid });
   }
@@ -221,13 +236,20 @@ class Supervisor {
     this.#end(0);
   }
 
-  #end(code: number, error?: Error): never {
+  #end(code: number, error?: Error): void {
+    if (this.#isEnding) return;
+    this.#isEnding = true;
     if (error !== undefined) process.stderr.write(`${error.stack ?? error.message}\n`);
     this.#book.closeAll();
     const { outside } = this.#config;
     if (outside !== undefined) rmSync(outside.folder, { recursive: true, force: true });
     closeDescriptor(this.#commands);
-    process.exit(code);
+    const { servers } = this.#modules;
+    if (servers.isEmpty) process.exit(code);
+    // A thread that never ends would keep exit waiting for it.
+    void servers
+      .close()
+      .then((inTime) => (inTime ? process.exit(code) : process.kill(process.pid, "SIGKILL")));
   }
 }
 

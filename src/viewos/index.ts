@@ -1,3 +1,4 @@
+export * from "./caller-rules.ts";
 export * from "./conditions.ts";
 export * from "./control.ts";
 export * from "./debug-tags.ts";
@@ -21,6 +22,7 @@ export * from "./script-line.ts";
 export * from "./syscall-arguments.ts";
 export * from "./syscall-numbers.ts";
 export * from "./syscalls.ts";
+export { quoteOctets } from "./syscall-text.ts";
 export * from "./traps.ts";
 export * from "./view-tree.ts";
 export * from "./virtual-files.ts";
