@@ -175,6 +175,7 @@ class NotifyLoop {
       mounts: this.#mounts,
       standpoint,
       grounds: this.#grounds,
+      outside: data.outside !== undefined,
       policy: paths === undefined ? undefined : policyOf(paths),
       perform: (request) => this.#performOwn(request),
       onLate: () => this.#post({ kind: "late" }),
@@ -332,6 +333,8 @@ class NotifyLoop {
   }
 
   #performOwn(request: NotifyListener): Answer {
+    // A view without namespaces cannot mount: it would for the whole host.
+    if (this.#data.outside !== undefined) return this.#calls.perform(request);
     return this.#mounts.perform(request, (own) => this.#calls.perform(own));
   }
 

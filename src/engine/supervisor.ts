@@ -295,10 +295,18 @@ class Supervisor {
     const { outside } = this.#config;
     if (outside !== undefined) rmSync(outside.folder, { recursive: true, force: true });
     closeDescriptor(this.#commands);
-    if (this.#host === undefined) process.exit(code);
-    if (this.#worker === undefined) this.#release();
-    else this.#worker.once("exit", () => this.#release(true));
-    this.#host.over();
+    if (this.#host !== undefined) {
+      if (this.#worker === undefined) this.#release();
+      else this.#worker.once("exit", () => this.#release(true));
+      this.#host.over();
+      return;
+    }
+    const { servers } = this.#modules;
+    if (servers.isEmpty) process.exit(code);
+    // A thread that never ends would keep exit waiting for it.
+    void servers
+      .close()
+      .then((inTime) => (inTime ? process.exit(code) : process.kill(process.pid, "SIGKILL")));
   }
 }
 
