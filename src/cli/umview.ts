@@ -3,7 +3,7 @@
  * steered mechanisms which no longer exist are taken and said to do nothing.
  */
 import { EXIT, V2Error } from "../base/index.ts";
-import { FILTERING_RUNGS, parseRung } from "../engine/index.ts";
+import { FILTERING_RUNGS, isInsideView, parseRung } from "../engine/index.ts";
 import { colourSequence, parseDebugWord } from "../viewos/index.ts";
 import type { Invocation } from "./command.ts";
 import {
@@ -52,9 +52,9 @@ const say = (text: string): void => void process.stderr.write(`${text}\n`);
 /** What is done in the view before its command. */
 function preamble(
   options: Invocation["options"],
+  modules: readonly string[],
   { isLogin, isSecond }: { readonly isLogin: boolean; readonly isSecond: boolean },
 ): PreambleStep[] {
-  const modules = (options["preload"] ?? []) as readonly string[];
   const debug = debugWords(options);
   const file = options["rc"] as string | undefined;
   const output = options["output"] as string | undefined;
@@ -63,6 +63,7 @@ function preamble(
     const errors = output === undefined ? {} : { errorsTo: output };
     steps.push({ argv: ownCommand("vudebug", ...debug), isNeeded: true, ...errors });
   }
+  // The supervisor of a view inside a view runs already: modules are put into it from inside.
   if (modules.length > 0) {
     steps.push({ argv: ownCommand("vu_insmod", "--", ...modules), isNeeded: true });
   }
@@ -95,7 +96,12 @@ export async function startClassicView(
   }
   const given = [...words, ...rest];
   const argv = given.length > 0 ? given : [process.env["SHELL"] ?? "/bin/sh"];
-  const steps = preamble(options, { isLogin, isSecond: calledAs.endsWith("umvu") });
+  const modules = (options["preload"] ?? []) as readonly string[];
+  const isInside = modules.length > 0 && isInsideView();
+  const steps = preamble(options, isInside ? modules : [], {
+    isLogin,
+    isSecond: calledAs.endsWith("umvu"),
+  });
   const engine = options["engine"] as string | undefined;
   const rung = engine === undefined ? undefined : parseRung(engine);
   if (rung !== undefined && calledAs.endsWith("kmview") && !FILTERING_RUNGS.includes(rung)) {
@@ -109,6 +115,7 @@ export async function startClassicView(
       ...(name === undefined ? {} : { name }),
       ...(options["secure"] === true ? { root: true } : {}),
       ...(engine === undefined ? {} : { engine }),
+      ...(modules.length === 0 || isInside ? {} : { module: modules }),
       ...(options["no-prompt"] === true ? { "no-prompt": true } : {}),
       ...(isPromptingShell(argv) ? { "prompt-for": argv[0] } : {}),
     },

@@ -8,6 +8,8 @@ import { type Argument, CLONE, type Step } from "../sys/index.ts";
 import {
   AUDIT_ARCH_X86_64,
   type ArgumentTest,
+  coldRules,
+  coldTraps,
   compileFilter,
   type FilterRule,
   levelZeroRules,
@@ -393,6 +395,14 @@ function listenerMessageRule(session: number): FilterRule {
   };
 }
 
+/**
+ * What a view's processes are trapped by. A trap goes before a refusal of level 0: the supervisor
+ * refuses in its place. Rare calls come last: what traps say of them has been said.
+ */
+export function viewRules(traps: readonly Trap[]): FilterRule[] {
+  return [...trapRules(traps), ...levelZeroRules(), ...coldRules(coldTraps())];
+}
+
 function installFilter(
   launcher: Launcher,
   session: number,
@@ -400,11 +410,9 @@ function installFilter(
   enter: GuestPlan["enter"],
 ): void {
   const { program } = launcher;
-  const wanted = trapRules(traps);
-  const message = wanted.length === 0 ? [] : [listenerMessageRule(session)];
-  // A trap goes before a refusal of level 0: the supervisor refuses in its place.
+  const message = traps.length === 0 ? [] : [listenerMessageRule(session)];
   const passed = "outside" in enter ? passRules(traps, enter.outside.pass) : [];
-  const filter = compileFilter([...message, ...passed, ...wanted, ...levelZeroRules()]);
+  const filter = compileFilter([...message, ...passed, ...viewRules(traps)]);
   // struct sock_fprog: length u16, padding, pointer.
   const descriptor = program.words([filter.length / 8, program.bytes(filter)]);
   const opened = (kind: string): Step =>

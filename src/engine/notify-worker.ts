@@ -4,7 +4,7 @@
  * event loop.
  */
 import { writeSync } from "node:fs";
-import { parentPort, workerData } from "node:worker_threads";
+import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { ERRNO, errnoText, EXIT } from "../base/index.ts";
 import {
   acceptSession,
@@ -24,6 +24,8 @@ import { DebugLog } from "./debug-log.ts";
 import { type GroundId, Grounds } from "./grounds.ts";
 import { MESSAGE, MESSAGE_HEADER_OCTETS } from "./launch-steps.ts";
 import type { OutsideConfig } from "./launch-outside.ts";
+import { ModuleCalls } from "./module-calls.ts";
+import { type ModuleMountEvent, ModuleMounts } from "./module-mounts.ts";
 import { type NestedEvent, Nesting } from "./nesting.ts";
 import { NotifiedGuests } from "./notified-guests.ts";
 import { PathCalls } from "./path-calls.ts";
@@ -53,6 +55,8 @@ export interface NotifyWorkerData {
   readonly settings: SharedArrayBuffer;
   /** Where the debug log goes. */
   readonly debug: number;
+  /** To the main thread, and the bell that tells of messages on it and of modules' decisions. */
+  readonly modules: { readonly control: MessagePort; readonly bell: number };
   readonly traps: ViewTraps;
   /** Descriptor that a trace is written to. */
   readonly traceTo: number;
@@ -77,10 +81,13 @@ export type NotifyWorkerEvent =
   /** A guest with that pid has installed its filter. */
   | { readonly kind: "entered"; readonly pid: number; readonly ground: GroundId }
   | NestedEvent
+  | ModuleMountEvent
   /** The view on that ground, which "nested" announced, is complete. */
   | { readonly kind: "born"; readonly ground: GroundId }
   /** The process that was watched for the view on that ground has ended. */
   | { readonly kind: "ended"; readonly ground: GroundId }
+  /** A module has not decided a call in time. */
+  | { readonly kind: "late" }
   /** No process of the view is left. */
   | { readonly kind: "empty" };
 
@@ -113,6 +120,8 @@ class NotifyLoop {
   readonly #tracer: Tracer | undefined;
   readonly #door: ControlDoor;
   readonly #calls: { perform(request: NotifyListener): Answer };
+  readonly #modules: ModuleCalls;
+  readonly #mounts: ModuleMounts;
   readonly #debug: DebugLog;
 
   constructor(data: NotifyWorkerData) {
@@ -132,6 +141,21 @@ class NotifyLoop {
       data.outside === undefined
         ? new TrappedCalls(standpoint, this.#grounds, { door, settings }, named)
         : new NotifiedGuests(data.outside, door, settings);
+    this.#mounts = new ModuleMounts({
+      standpoint,
+      grounds: this.#grounds,
+      settings,
+      post: (event) => this.#post(event),
+    });
+    this.#modules = new ModuleCalls({
+      ...data.modules,
+      mounts: this.#mounts,
+      standpoint,
+      grounds: this.#grounds,
+      policy: paths === undefined ? undefined : policyOf(paths),
+      perform: (request) => this.#performOwn(request),
+      onLate: () => this.#post({ kind: "late" }),
+    });
     this.#debug = new DebugLog(settings, data.debug, (path) => standpoint.openProc(path));
     if (trace !== undefined) this.#tracer = new Tracer(trace, data.traceTo);
     this.#sessions.add(data.session);
@@ -142,9 +166,11 @@ class NotifyLoop {
   run(): void {
     while (this.#sessions.size > 0 || this.#listeners.size > 0) {
       if (this.#changed) this.#watch();
-      this.#watched.wait();
+      if (this.#watched.wait(this.#modules.waitMs()) === 0) this.#modules.expire();
       if (this.#watched.events(0) !== 0 && !this.#obey()) return;
-      for (let index = 1; index < this.#watched.size; index++) {
+      // Before any call: what has been inserted or removed counts from then on.
+      if (this.#watched.events(1) !== 0) this.#modules.hear();
+      for (let index = 2; index < this.#watched.size; index++) {
         const events = this.#watched.events(index);
         if (events !== 0) this.#serve(this.#watched.descriptor(index), events);
       }
@@ -155,6 +181,7 @@ class NotifyLoop {
   #watch(): void {
     this.#watched.replace([
       this.#data.commands,
+      this.#data.modules.bell,
       ...this.#listening,
       ...this.#sessions,
       ...this.#watchedProcesses.keys(),
@@ -218,7 +245,9 @@ class NotifyLoop {
   }
 
   #perform(request: NotifyListener): Answer {
-    if (request.number !== VUSESSION) return this.#calls.perform(request);
+    if (request.number !== VUSESSION) {
+      return this.#modules.offer(request) ?? this.#performOwn(request);
+    }
     // A view without namespaces has none that another could be made in.
     if (this.#data.outside !== undefined) return failure(ERRNO.ENOSYS);
     const outermost = this.#outermost.get(request.descriptor);
@@ -226,6 +255,10 @@ class NotifyLoop {
     if (session !== undefined) this.#sessions.add(session);
     this.#changed = true;
     return answer;
+  }
+
+  #performOwn(request: NotifyListener): Answer {
+    return this.#mounts.perform(request, (own) => this.#calls.perform(own));
   }
 
   #serveSession(session: number): void {
