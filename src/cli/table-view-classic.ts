@@ -18,17 +18,17 @@ const NAME: OptionSpec = {
   help: "name of the view, also its host name",
 };
 const NO_PROMPT: OptionSpec = { type: "boolean", help: "leave the prompt of shells as it is" };
-const ENGINE: OptionSpec = {
-  type: "string",
-  value: "E",
-  help: "as of v2 view: auto, A, B, C or D; kmview takes those where the kernel filters (A to C)",
-};
 const NESTING = nothing("no nesting", "x");
 const OUTPUT: OptionSpec = {
   type: "string",
   short: "o",
   value: "FILE",
   help: "the debug log goes there",
+};
+const ENGINE: OptionSpec = {
+  type: "string",
+  value: "auto|A|B|C|D",
+  help: "how the view is made (v2 doctor); kmview takes those with a filter in the kernel, A to C",
 };
 const START_UP =
   "Before CMD the start-up files /etc/viewosrc, /etc/vurc, ~/.viewosrc and ~/.vurc are run in the view, those that exist and are executable.";
@@ -39,7 +39,8 @@ export const UMVIEW: CommandSpec = {
   group: GROUP,
   aliases: ["umview", "kmview"],
   summary: "v2 view in the words of View-OS",
-  usage: "[-V NAME] [-p MODULE[,OPTIONS]]… [-f FILE] [-s] [-o FILE] [-q] [-xnu] [CMD…]",
+  usage:
+    "[-V NAME] [-p MODULE[,OPTIONS]]… [-f FILE] [-s] [-o FILE] [-q] [-xnu] [--engine=E] [CMD…]",
   details: [START_UP],
   options: {
     viewname: NAME,

@@ -3,7 +3,7 @@
  * steered mechanisms which no longer exist are taken and said to do nothing.
  */
 import { EXIT, V2Error } from "../base/index.ts";
-import { FILTERING_RUNGS, isInsideView, parseRung } from "../engine/index.ts";
+import { isInsideView } from "../engine/index.ts";
 import { colourSequence, parseDebugWord } from "../viewos/index.ts";
 import type { Invocation } from "./command.ts";
 import {
@@ -102,11 +102,6 @@ export async function startClassicView(
     isLogin,
     isSecond: calledAs.endsWith("umvu"),
   });
-  const engine = options["engine"] as string | undefined;
-  const rung = engine === undefined ? undefined : parseRung(engine);
-  if (rung !== undefined && calledAs.endsWith("kmview") && !FILTERING_RUNGS.includes(rung)) {
-    throw usage(`kmview: on rung ${rung} the kernel does not filter`, "umview takes any rung");
-  }
   const name = (options["viewname"] ?? options["vu_name"]) as string | undefined;
   const { run: runView } = await import("./view.ts");
   return await runView({
@@ -114,7 +109,9 @@ export async function startClassicView(
     options: {
       ...(name === undefined ? {} : { name }),
       ...(options["secure"] === true ? { root: true } : {}),
-      ...(engine === undefined ? {} : { engine }),
+      ...(options["engine"] === undefined ? {} : { engine: options["engine"] }),
+      // The kernel module of kmview let only the calls through to it that somebody wanted.
+      ...(calledAs.endsWith("kmview") ? { filtering: true } : {}),
       ...(modules.length === 0 || isInside ? {} : { module: modules }),
       ...(options["no-prompt"] === true ? { "no-prompt": true } : {}),
       ...(isPromptingShell(argv) ? { "prompt-for": argv[0] } : {}),

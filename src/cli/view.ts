@@ -145,6 +145,7 @@ export async function run(invocation: Invocation): Promise<number> {
     ...(modules.length === 0 ? {} : { logTo: STANDARD_ERROR }),
     ...(trace === undefined ? {} : { traceTo: file ?? STANDARD_ERROR }),
     ...(rung === undefined ? {} : { rung }),
+    filtering: options["filtering"] === true,
   });
   if (file !== undefined) closeSync(file);
   const shownAs = name ?? `view[${supervisor.pid}]`;

@@ -98,7 +98,7 @@ export class ModuleAnswers {
   /** Fills the structure that the first argument points to. */
   #write(request: NotifyListener, taken: TakenCall, octets: Uint8Array): Answer {
     if (!request.isValid()) return failure(ERRNO.ESRCH);
-    const written = this.#memory.write(request.pid, taken.argument(0), octets);
+    const written = this.#memory.writeOctets(request.pid, taken.argument(0), octets);
     return written ? SUCCESS : failure(ERRNO.EFAULT);
   }
 
@@ -109,7 +109,7 @@ export class ModuleAnswers {
     if (size <= 0) return failure(ERRNO.EINVAL);
     const octets = new TextEncoder().encode(target).subarray(0, size);
     if (!request.isValid()) return failure(ERRNO.ESRCH);
-    const written = this.#memory.write(request.pid, taken.argument(at), octets);
+    const written = this.#memory.writeOctets(request.pid, taken.argument(at), octets);
     return written ? { kind: "value", value: BigInt(octets.length) } : failure(ERRNO.EFAULT);
   }
 }

@@ -104,6 +104,11 @@ export class ModuleCalls {
     return this.#options.bell;
   }
 
+  /** No module wants any call. */
+  get isEmpty(): boolean {
+    return this.#interests.size === 0;
+  }
+
   /** How long a wait may last until a call is late; -1: for ever. */
   waitMs(): number {
     if (this.#pending.size === 0) return -1;
@@ -114,7 +119,6 @@ export class ModuleCalls {
 
   /** Takes a call that a module wants; undefined: none does. */
   offer(request: NotifyListener): Answer | undefined {
-    if (this.#interests.size === 0) return undefined;
     const call = this.#tables.get(request.arch)?.numbered(request.number);
     if (call === undefined) return undefined;
     if (call.name === "io_uring_setup")

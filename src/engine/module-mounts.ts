@@ -54,6 +54,8 @@ export interface ModuleMountsOptions {
   readonly standpoint: Standpoint;
   readonly grounds: Grounds;
   readonly settings: SharedSettings<ViewSettings>;
+  /** Nothing of a view may be kept busy when something is mounted. */
+  readonly beforeMount: () => void;
   readonly post: (event: ModuleMountEvent) => void;
 }
 
@@ -83,6 +85,7 @@ export class ModuleMounts {
    */
   perform(request: NotifyListener, kernel: (request: NotifyListener) => Answer): Answer {
     if (this.#types.size === 0 || !isMount(request)) return kernel(request);
+    this.#options.beforeMount();
     const type = this.#type(request);
     const module = type === undefined ? undefined : this.#types.get(type);
     if (type !== undefined && module !== undefined) return this.#begin(request, type, module);
@@ -96,6 +99,7 @@ export class ModuleMounts {
 
   /** The main thread has a device, or none. */
   resume(message: ModuleMountReply): void {
+    this.#options.beforeMount();
     const waiting = this.#waiting.get(message.id);
     this.#waiting.delete(message.id);
     const errno =

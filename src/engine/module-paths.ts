@@ -4,10 +4,11 @@
  * call it is performed at once, on those files; else it stops there, and is performed later, if the
  * files still have the paths that the module has decided about.
  */
+import { ERRNO } from "../base/index.ts";
 import type { NotifyListener, Standpoint } from "../sys/index.ts";
 import { absolutePath, type OtherPaths, type PathAct, type PathPolicy } from "../viewos/index.ts";
 import { type Answer, failure } from "./answer.ts";
-import { CapturedPathCall } from "./captured-call.ts";
+import { type CapturedPathCall, replacePath } from "./captured-call.ts";
 import { PathCalls } from "./path-calls.ts";
 
 /** An errno that no call fails with: the policy has stopped it. */
@@ -98,15 +99,7 @@ export class ModulePaths {
   capture(request: NotifyListener): CapturedPathCall | undefined {
     const call = this.#calls.capture(request);
     if (call === undefined || call.shape.first.path === -1) return undefined;
-    return Object.assign(new CapturedPathCall(), {
-      shape: call.shape,
-      pid: call.pid,
-      flags: call.flags,
-      follow: call.follow,
-      errno: call.errno,
-      first: { ...call.first, octets: call.first.octets.slice(0, call.first.length + 1) },
-      second: { ...call.second, octets: call.second.octets.slice(0, call.second.length + 1) },
-    });
+    return call.copy();
   }
 
   /** Performs a call, unless somebody wants it. */
@@ -157,7 +150,12 @@ export class ModulePaths {
       ...(second ? this.#second(call) : {}),
     };
     if (mode.kind === "offer" && call.errno !== 0) return failure(call.errno);
-    return this.#calls.perform(request, call);
+    try {
+      return this.#calls.perform(request, call);
+    } finally {
+      // We see only the calls that modules want: what a caller was may change unseen.
+      this.#calls.forget();
+    }
   }
 
   #second(call: CapturedPathCall): { readonly newPath: string; readonly newGiven: string } {
@@ -165,13 +163,13 @@ export class ModulePaths {
     return { newGiven, newPath: absolutePath("/", newGiven) };
   }
 
-  #given(pid: number, { octets, length, directory }: CapturedPathCall["first"]): string {
-    const text = Buffer.from(octets.subarray(0, length)).toString("utf8");
-    if (text.startsWith("/")) {
-      return this.#policy.root === "/" ? text : `${this.#policy.root}${text}`;
+  #given(pid: number, { text, length, directory }: CapturedPathCall["first"]): string {
+    const path = Buffer.from(text.octets.subarray(0, length)).toString("utf8");
+    if (path.startsWith("/")) {
+      return this.#policy.root === "/" ? path : `${this.#policy.root}${path}`;
     }
     const from = this.#link(pid, directory === AT_FDCWD ? "cwd" : `fd/${directory}`);
-    return text === "" ? from : `${from === "/" ? "" : from}/${text}`;
+    return path === "" ? from : `${from === "/" ? "" : from}/${path}`;
   }
 
   #link(pid: number, name: string): string {
@@ -186,8 +184,6 @@ function redirect(call: CapturedPathCall, { path, newPath }: OtherPaths): void {
   ] as const) {
     // Without a path the call is about a descriptor: that file has been chosen.
     if (text === undefined || place.length === 0) continue;
-    place.octets = Buffer.from(`${text}\0`);
-    place.length = place.octets.length - 1;
-    place.directory = AT_FDCWD;
+    if (!replacePath(place, Buffer.from(text))) call.errno = ERRNO.ENAMETOOLONG;
   }
 }

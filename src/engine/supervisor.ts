@@ -22,6 +22,8 @@ import { viewRules } from "./launch.ts";
 import { Modules } from "./modules.ts";
 import type { NotifyWorkerData, NotifyWorkerEvent, WorkerCommand } from "./notify-worker.ts";
 import { removeLeftovers } from "./leftovers.ts";
+import { watchPaths } from "./relief-watch.ts";
+import { Relief } from "./relief.ts";
 import { sessionSocketPath } from "./run-directory.ts";
 import { processesWithMark } from "./marked-processes.ts";
 import { SPAWNED_LOG, SPAWNED_SESSION, SPAWNED_TRACE, type SupervisorConfig } from "./start.ts";
@@ -47,6 +49,8 @@ class Supervisor {
   readonly #worker: Worker;
   readonly #modules: Modules;
   readonly #control: ControlServer;
+  readonly #relief = new Relief();
+  readonly #shared: Pick<NotifyWorkerData, "connections" | "settings">;
   readonly #book: ViewBook;
   /** Those of the outermost view, and of all inside it. */
   readonly #processes: ViewProcesses;
@@ -79,20 +83,25 @@ class Supervisor {
     this.#modules.register(this.#control);
     const [commands, theirs] = sessionPair();
     this.#commands = commands;
+    this.#shared = { connections: connections.memory, settings: settings.memory };
     const data: NotifyWorkerData = {
       session: SPAWNED_SESSION,
       listening:
         config.name === undefined ? undefined : listenSessions(sessionSocketPath(config.name)),
       commands: theirs,
       outside: config.outside,
-      connections: connections.memory,
-      settings: settings.memory,
+      ...this.#shared,
+      relief: this.#relief.memory,
       debug: debug.descriptor,
       modules: { control: port2, bell },
       traps: config.traps,
       traceTo: SPAWNED_TRACE,
     };
-    this.#worker = new Worker(fileURLToPath(new URL("./notify-worker.js", import.meta.url)), {
+    const worker =
+      config.outside?.traced === true
+        ? new URL("./trace-worker.js", import.meta.url)
+        : new URL("./notify-worker.js", import.meta.url);
+    this.#worker = new Worker(fileURLToPath(worker), {
       workerData: data,
       transferList: [port2],
     });
@@ -173,7 +182,11 @@ class Supervisor {
 
   #enter({ ground, pid }: Extract<NotifyWorkerEvent, { kind: "entered" }>): void {
     if (this.#book.has(ground)) return;
-    const { name, outside } = this.#config;
+    const { name, outside, traps } = this.#config;
+    const { paths } = traps;
+    if (paths !== undefined && this.#book.isEmpty) {
+      watchPaths(this.#relief, { ...this.#shared, paths, pid }, (event) => void this.#on(event));
+    }
     this.#book.addOutermost({
       ground,
       pid,
@@ -181,6 +194,7 @@ class Supervisor {
       userNamespace: namespaceId("self", "user")!,
       processes: this.#processes,
       outside,
+      paths,
     });
     this.#report({ kind: "ready", pid });
   }

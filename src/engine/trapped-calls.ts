@@ -24,6 +24,7 @@ import {
   AUDIT_ARCH_X86_64,
   fuseDescriptor,
   isFuseType,
+  isMountAllowed,
   isRefusedInViews,
   MS,
   SYS_I386,
@@ -34,7 +35,7 @@ import {
 import { type Answer, CONTINUE, failure } from "./answer.ts";
 import type { ControlDoor } from "./control-door.ts";
 import type { Ground, Grounds } from "./grounds.ts";
-import type { PathCalls } from "./path-calls.ts";
+import type { PathService } from "./path-service.ts";
 import { SetuidPrograms } from "./setuid-programs.ts";
 import type { SharedSettings } from "./shared-settings.ts";
 import { meantType, type ViewSettings } from "./view-settings.ts";
@@ -87,10 +88,10 @@ export class TrappedCalls {
   readonly #view: ViewControls;
   readonly #setuid: SetuidPrograms;
   readonly #strings = new GuestStrings();
-  readonly #paths: PathCalls | undefined;
+  readonly #paths: PathService | undefined;
 
   /** @param paths answers the calls that name files; undefined: the kernel does */
-  constructor(standpoint: Standpoint, grounds: Grounds, view: ViewControls, paths?: PathCalls) {
+  constructor(standpoint: Standpoint, grounds: Grounds, view: ViewControls, paths?: PathService) {
     this.#standpoint = standpoint;
     this.#setuid = new SetuidPrograms(standpoint);
     this.#grounds = grounds;
@@ -109,6 +110,9 @@ export class TrappedCalls {
   }
 
   #perform(request: NotifyListener): Answer {
+    const named = this.#paths?.capture(request);
+    if (named !== undefined) return this.#paths!.perform(request, named);
+    this.#paths?.rest();
     const table = request.arch === AUDIT_ARCH_X86_64 ? SYS_X86_64 : SYS_I386;
     switch (request.number) {
       case VUCTL:
@@ -134,13 +138,8 @@ export class TrappedCalls {
         if (isRefusedInViews(request.arch, request.number)) {
           return { kind: "done", errno: ERRNO.ENOSYS };
         }
-        return this.#named(request) ?? CONTINUE;
+        return CONTINUE;
     }
-  }
-
-  #named(request: NotifyListener): Answer | undefined {
-    const call = this.#paths?.capture(request);
-    return call === undefined ? undefined : this.#paths!.perform(request, call);
   }
 
   /**
@@ -156,6 +155,7 @@ export class TrappedCalls {
     if (inode === undefined) return failure(ERRNO.ESRCH);
     const ground = this.#grounds.find(kind, inode);
     if (ground === undefined) return CONTINUE;
+    this.#paths?.forget();
     this.#grounds.stand(ground);
     return { kind: "done", errno: action(ground) };
   }
@@ -171,6 +171,9 @@ export class TrappedCalls {
     const type = this.#mountType(written, ground);
     const data = this.#strings.read(pid, request.argument(4), DATA_OCTETS_MAX);
     if (target === null) return ERRNO.EFAULT;
+    if (this.#paths?.decides === true) {
+      if (!isMountAllowed(type === null ? "" : text(type), flags)) return ERRNO.EPERM;
+    }
     if (!request.isValid()) return ERRNO.ESRCH;
     if (type !== null && data !== null && isFuseType(text(type))) {
       return this.#mountFuse(pid, source, target, type, flags, text(data));

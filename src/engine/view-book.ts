@@ -28,6 +28,7 @@ import {
   renameView,
   sessionSocketPath,
 } from "./run-directory.ts";
+import type { PathTraps } from "./path-traps.ts";
 import type { ViewNet } from "./view-net.ts";
 import { processesInside, type ViewProcesses } from "./view-processes.ts";
 import type { ViewState } from "./view-state.ts";
@@ -41,6 +42,8 @@ interface Entry {
   readonly processes: ViewProcesses;
   /** Set when the view has no namespaces. */
   readonly outside?: OutsideIdentity | undefined;
+  /** Path calls that are answered for every process that enters. */
+  readonly paths?: PathTraps | undefined;
   readonly isBound: boolean;
   /** The session that makes it, as long as it is made. */
   readonly session: number | undefined;
@@ -139,7 +142,7 @@ export class ViewBook {
 
   /** Enters an outermost view; its name is claimed already. */
   addOutermost(
-    view: Pick<Entry, "ground" | "pid" | "userNamespace" | "processes" | "outside"> & {
+    view: Pick<Entry, "ground" | "pid" | "userNamespace" | "processes" | "outside" | "paths"> & {
       readonly name: string | undefined;
     },
   ): void {
@@ -156,6 +159,11 @@ export class ViewBook {
     this.#entries.set(entry.ground, entry);
     this.#register(entry);
     this.#watch(entry);
+  }
+
+  /** No view has been entered yet. */
+  get isEmpty(): boolean {
+    return this.#entries.size === 0;
   }
 
   /** Is the ground that of a known view? */
@@ -281,7 +289,7 @@ export class ViewBook {
     });
   }
 
-  #register({ node, pid, userNamespace, outside }: Entry): void {
+  #register({ node, pid, userNamespace, outside, paths }: Entry): void {
     if (node.name === undefined) return;
     const modules = this.#moduleTraps();
     const above = node.parent === undefined ? undefined : this.#tree.node(node.parent);
@@ -292,6 +300,7 @@ export class ViewBook {
       userNamespace: String(userNamespace),
       ...(modules === undefined ? {} : { modules }),
       ...(outside === undefined ? {} : { outside }),
+      ...(paths === undefined ? {} : { paths }),
       ...(above?.name === undefined ? {} : { parent: above.name }),
     });
   }

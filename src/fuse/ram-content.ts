@@ -67,7 +67,7 @@ export class RamContent {
 
   /** Cuts, or extends by a hole. */
   resize(size: number): void {
-    if (size < this.size) this.clear(size, this.size);
+    if (size < this.size) this.clear(size, Number.POSITIVE_INFINITY);
     this.size = size;
   }
 

@@ -116,8 +116,8 @@ export class FuseRequest {
     if (to === from) return false;
     const { opcode } = this;
     if (opcode >= OPCODE.setxattr && opcode <= OPCODE.removexattr) return true;
-    const slash = this.octets.indexOf(SLASH, from);
-    return slash < 0 || slash >= to;
+    for (let at = from; at < to; at++) if (this.octets[at] === SLASH) return false;
+    return true;
   }
 
   #dataFits(): boolean {

@@ -1,3 +1,4 @@
+export * from "./caller-rules.ts";
 export * from "./conditions.ts";
 export * from "./control.ts";
 export * from "./debug-tags.ts";
