@@ -2,15 +2,21 @@
 import { ERRNO } from "../base/index.ts";
 import { type GuestMemory, memoryFile, type NotifyListener } from "../sys/index.ts";
 import {
+  AUDIT_ARCH_I386,
   type Decision,
+  emitStat,
+  emitStatx,
   emitUtsName,
+  inOldLayout,
   type OfferedCall,
   opensForWriting,
   type Operation,
   type OperationFields,
   type OtherPaths,
+  type PathFields,
   type TakenCall,
   type UtsName,
+  type VirtualStat,
 } from "../viewos/index.ts";
 import { type Answer, CONTINUE, failure, SUCCESS } from "./answer.ts";
 import type { CapturedPathCall } from "./captured-call.ts";
@@ -88,6 +94,8 @@ export class ModuleAnswers {
       }
       case "open":
         return openContent(offered.fields as OperationFields["open"], value as string | Uint8Array);
+      case "stat":
+        return this.#stat(request, taken, offered.fields as PathFields, value as VirtualStat);
       case "readlink":
         return this.#link(request, taken, value as string);
       default:
@@ -95,11 +103,27 @@ export class ModuleAnswers {
     }
   }
 
-  /** Fills the structure that the first argument points to. */
-  #write(request: NotifyListener, taken: TakenCall, octets: Uint8Array): Answer {
+  /** Fills the structure that an argument points to. */
+  #write(request: NotifyListener, taken: TakenCall, octets: Uint8Array, at = 0): Answer {
     if (!request.isValid()) return failure(ERRNO.ESRCH);
-    const written = this.#memory.writeOctets(request.pid, taken.argument(0), octets);
+    const written = this.#memory.writeOctets(request.pid, taken.argument(at), octets);
     return written ? SUCCESS : failure(ERRNO.EFAULT);
+  }
+
+  #stat(
+    request: NotifyListener,
+    taken: TakenCall,
+    { path }: PathFields,
+    stat: VirtualStat,
+  ): Answer {
+    const { name, arguments: kinds, arch } = taken.call;
+    const at = kinds === "words" ? 0 : kinds.indexOf("pointer");
+    if (name === "statx") return this.#write(request, taken, emitStatx(path, stat), at);
+    const octets = emitStat(path, stat);
+    if (arch !== AUDIT_ARCH_I386) return this.#write(request, taken, octets, at);
+    const layout = name.startsWith("old") ? "oldstat" : name.endsWith("64") ? "stat64" : "stat";
+    const old = inOldLayout(octets, layout);
+    return old === undefined ? failure(ERRNO.EOVERFLOW) : this.#write(request, taken, old, at);
   }
 
   /** readlink(2): buffer and size are the last two arguments; what does not fit is cut. */

@@ -48,6 +48,7 @@ class Supervisor {
   readonly #commands: number;
   readonly #worker: Worker;
   readonly #modules: Modules;
+  #isEnding = false;
   readonly #control: ControlServer;
   readonly #relief = new Relief();
   readonly #shared: Pick<NotifyWorkerData, "connections" | "settings">;
@@ -237,13 +238,20 @@ class Supervisor {
     this.#end(0);
   }
 
-  #end(code: number, error?: Error): never {
+  #end(code: number, error?: Error): void {
+    if (this.#isEnding) return;
+    this.#isEnding = true;
     if (error !== undefined) process.stderr.write(`${error.stack ?? error.message}\n`);
     this.#book.closeAll();
     const { outside } = this.#config;
     if (outside !== undefined) rmSync(outside.folder, { recursive: true, force: true });
     closeDescriptor(this.#commands);
-    process.exit(code);
+    const { servers } = this.#modules;
+    if (servers.isEmpty) process.exit(code);
+    // A thread that never ends would keep exit waiting for it.
+    void servers
+      .close()
+      .then((inTime) => (inTime ? process.exit(code) : process.kill(process.pid, "SIGKILL")));
   }
 }
 
