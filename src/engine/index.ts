@@ -1,4 +1,9 @@
-export { type ControlClient, controlOfOwnView, openControl } from "./control-client.ts";
+export {
+  type ControlClient,
+  controlOfOwnView,
+  isInsideView,
+  openControl,
+} from "./control-client.ts";
 export type { DebugState } from "./debug-operation.ts";
 export type { ControlCaller, ControlHandler, ControlServer } from "./control-server.ts";
 export type { PathTraps } from "./path-traps.ts";

@@ -72,8 +72,11 @@ class Supervisor {
     this.#config = config;
     this.#host = host;
     const connections = new ConnectionCount();
-    this.#control = new ControlServer(connections);
     const settings = new SharedSettings(NO_SETTINGS);
+    const debug = new DebugLog(settings);
+    this.#control = new ControlServer(connections, (request, { pid }, reply) => {
+      debug.request(request, pid, reply);
+    });
     if (config.traps.setuidRoot ?? mountingInsistsOnRoot()) {
       settings.write({ ...settings.value, setuidRoot: true });
     }
@@ -82,7 +85,6 @@ class Supervisor {
       config.outside === undefined
         ? processesInside(host?.userNamespace ?? namespaceId("self", "user"))
         : processesWithMark(config.outside.mark);
-    const debug = new DebugLog(settings);
     this.#book = new ViewBook(
       (command) => this.#tell(command),
       { settings, debug, rung: config.rung },
