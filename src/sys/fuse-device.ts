@@ -3,8 +3,9 @@
  * Sources: fuse(4), Documentation/filesystems/fuse.rst, linux/fuse.h.
  */
 import { ERRNO, errnoName, errnoText, EXIT, V2Error } from "../base/index.ts";
-import { closeFd, OPEN, setBlocking, setNonBlocking } from "./descriptor.ts";
-import { addressOf, check, declare, errno } from "./libc.ts";
+import { closeFd, OPEN, setNonBlocking } from "./descriptor.ts";
+import { addressOf, declare, errno } from "./libc.ts";
+import { PollSet } from "./poll.ts";
 
 const openCall = declare<(path: string, flags: number) => number>(
   "int open(const char *path, int flags)",
@@ -85,30 +86,38 @@ export function fuseMountData(data: FuseMountData): string {
 /** A descriptor of /dev/fuse, read and written by one thread. The caller closes it. */
 export class FuseDevice {
   readonly descriptor: number;
+  /** Readable or closed: the device is to be left. */
+  readonly stop: number;
+  /** What `wait` found. */
+  isStopped = false;
+  readonly #both = new PollSet();
   /** Two struct iovec: reply and data. */
   readonly #pieces = new Uint8Array(32);
   readonly #view = new DataView(this.#pieces.buffer);
   #piecesOf: Uint8Array | undefined;
-  #waits = true;
   /** Replies that the kernel did not take: its caller was killed, or the mount is gone. */
   lost = 0;
 
-  constructor(descriptor: number) {
+  constructor(descriptor: number, stop: number) {
     this.descriptor = descriptor;
+    this.stop = stop;
+    this.#both.replace([descriptor, stop]);
+    setNonBlocking(descriptor);
   }
 
-  /** The next request. @returns its octets, or -errno; -ENODEV: the mount is gone. */
+  /**
+   * The next request, if there is one.
+   * @returns its octets, or -errno; -EAGAIN: none at the moment; -ENODEV: the mount is gone.
+   */
   read(into: Uint8Array): number {
     const octets = readCall(this.descriptor, into, into.length);
     return octets >= 0 ? octets : -errno();
   }
 
-  /** Whether `read` waits for a request (the default) or returns -EAGAIN. */
-  set waits(waits: boolean) {
-    if (waits === this.#waits) return;
-    this.#waits = waits;
-    if (waits) setBlocking(this.descriptor);
-    else setNonBlocking(this.descriptor);
+  /** Until there is a request, the mount is gone, or `isStopped`. */
+  wait(): void {
+    this.#both.wait();
+    this.isStopped = this.#both.events(1) !== 0;
   }
 
   /** A reply, or a message of our own. */
@@ -127,9 +136,4 @@ export class FuseDevice {
     this.#view.setUint32(24, data.length, true);
     if (writevCall(this.descriptor, this.#pieces, 2) < 0) this.lost++;
   }
-}
-
-/** One message to the kernel that answers no request. @throws V2Error when it is not taken. */
-export function notifyFuse(descriptor: number, message: Uint8Array): void {
-  check(writeCall(descriptor, message, message.length), "write", DEVICE);
 }

@@ -8,6 +8,7 @@ export * from "./ethtool.ts";
 export * from "./fifo.ts";
 export * from "./fuse-device.ts";
 export * from "./file-calls.ts";
+export * from "./file-data.ts";
 export * from "./guest-memory.ts";
 export * from "./guest-writes.ts";
 export * from "./host-settings.ts";
