@@ -24,12 +24,17 @@ function directory(name: string): string {
   return path;
 }
 
-async function ours(name: string, options: { readonly [name: string]: string }): Promise<void> {
+async function ours(
+  name: string,
+  kind: keyof typeof OWN_FILE_SYSTEMS,
+  options: { readonly [name: string]: string },
+): Promise<void> {
   const target = directory(name);
-  await mountVirtualFiles({ module: OWN_FILE_SYSTEMS.ram, target, options });
+  const source = join(folder, "back");
+  await mountVirtualFiles({ module: OWN_FILE_SYSTEMS[kind], source, target, options });
   const file = join(target, "file");
   // By another process: whoever serves must not have files open.
-  spawnSync("cp", [join(folder, "back", "file"), file]);
+  if (kind === "ram") spawnSync("cp", [join(source, "file"), file]);
   files[name] = file;
 }
 
@@ -46,11 +51,11 @@ async function libfuse(name: string, ttl: number, isDirect: boolean, words: read
   return child;
 }
 
-/** Kind of work, how many, and who competes. */
+/** Kind of work, how many, and who competes: ours first. */
 const CASES: { readonly [name: string]: readonly [string, number, readonly string[]] } = {
-  "stat-uncached": ["stat", 4000, ["ours-uncached", "peer-uncached", "peer-single"]],
-  "open-uncached": ["open", 2500, ["ours-uncached", "peer-uncached", "peer-single"]],
-  "read-direct": ["read", 5000, ["ours-direct", "peer-direct", "peer-direct-single"]],
+  "stat-uncached": ["stat", 3000, ["ours-uncached", "peer", "peer-single", "real"]],
+  "open-uncached": ["open", 2000, ["ours-uncached", "peer", "peer-single", "real"]],
+  "read-direct": ["read", 4000, ["ours-direct", "peer-direct", "peer-direct-single"]],
   "stat-cached": ["stat", 100_000, ["ours-cached", "bare", "peer-cached"]],
 };
 
@@ -63,11 +68,12 @@ function measure(work: string, count: number, competitor: string): number {
 const back = directory("back");
 writeFileSync(join(back, "file"), Buffer.alloc(FILE_OCTETS, 7));
 files["bare"] = join(back, "file");
-await ours("ours-uncached", { ttl: "0" });
-await ours("ours-direct", { direct: "" });
-await ours("ours-cached", {});
+await ours("ours-uncached", "ram", { ttl: "0" });
+await ours("ours-direct", "ram", { direct: "" });
+await ours("ours-cached", "ram", {});
+await ours("real", "real", {});
 const peers = [
-  await libfuse("peer-uncached", 0, false, []),
+  await libfuse("peer", 0, false, []),
   await libfuse("peer-single", 0, false, ["-s"]),
   await libfuse("peer-direct", 0, true, []),
   await libfuse("peer-direct-single", 0, true, ["-s"]),
@@ -75,14 +81,15 @@ const peers = [
 ];
 
 const found: { [caseName: string]: { [competitor: string]: number[] } } = {};
+for (const [name, [, , competitors]] of Object.entries(CASES)) {
+  found[name] = Object.fromEntries(competitors.map((who) => [who, []]));
+}
 for (let round = -1; round < ROUNDS; round++) {
   for (const [name, [work, count, competitors]] of Object.entries(CASES)) {
     const first = (round + 1) % competitors.length;
     for (const who of [...competitors.slice(first), ...competitors.slice(0, first)]) {
       const nanoseconds = measure(work, count, who);
-      if (round < 0) continue;
-      found[name] ??= {};
-      (found[name][who] ??= []).push(nanoseconds);
+      if (round >= 0) found[name]![who]!.push(nanoseconds);
     }
   }
 }

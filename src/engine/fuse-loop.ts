@@ -1,8 +1,8 @@
 /**
  * Serves one FUSE mount on the calling thread. While the file system answers at once the thread
  * waits in poll(2), the shortest way there is. While a promise is pending, or the file system has
- * timers or sockets of its own, the thread lives in Node's event loop, and a helper thread waits for
- * it.
+ * timers or sockets of its own, the thread lives in Node's event loop, and a helper thread waits in
+ * its place.
  */
 import { Worker } from "node:worker_threads";
 import { ERRNO } from "../base/index.ts";
@@ -15,10 +15,10 @@ const REQUESTS_PER_TURN = 64;
 /** Steps of promises that are waited for before the event loop is asked. */
 const SETTLE_STEPS = 8;
 /**
- * Times that the device is asked again before the thread sleeps: a program that works in the mount
- * asks on within microseconds, and waking a thread costs more than that.
+ * After that many requests one is looked for without waiting. A single program asks, waits, and
+ * asks again, so that looking first would be in vain; several keep the device busy.
  */
-const SPINS = 16;
+const REQUESTS_PER_LOOK = 8;
 
 const SETTLED = Promise.resolve();
 
@@ -52,20 +52,22 @@ export class FuseLoop {
     const device = this.#device;
     const server = this.#server;
     let x = server.takeExchange();
-    let spins = 0;
-    for (let requests = 0; ; ) {
-      const octets = device.read(x.request.octets);
-      if (octets > 0) {
-        x = server.serve(x, octets);
-        spins = 0;
-        if (++requests % REQUESTS_PER_TURN === 0 && this.#hasEvents()) await eventLoopTurn();
-        if (server.pending > 0) await this.#settle();
-      } else if (octets === -ERRNO.EAGAIN) {
-        if (spins++ < SPINS) continue;
+    let isBusy = true;
+    for (let requests = 1; ; ) {
+      if (!isBusy) {
         if (this.#hasEvents()) await this.#ring();
         else device.wait();
         if (device.isStopped) return "stopped";
-      } else if (octets !== -ERRNO.EINTR && octets !== -ERRNO.ENOENT) {
+      }
+      const octets = device.read(x.request.octets);
+      if (octets > 0) {
+        x = server.serve(x, octets);
+        requests++;
+        if (requests % REQUESTS_PER_LOOK === 0) isBusy = true;
+        if (requests % REQUESTS_PER_TURN === 0 && this.#hasEvents()) await eventLoopTurn();
+        if (server.pending > 0) await this.#settle();
+      } else if (octets === -ERRNO.EAGAIN) isBusy = false;
+      else if (octets !== -ERRNO.EINTR && octets !== -ERRNO.ENOENT) {
         // ENOENT: the request was taken back while it was read.
         return octets === -ERRNO.ENODEV ? "unmounted" : "failed";
       }

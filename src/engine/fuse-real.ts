@@ -16,6 +16,7 @@ import {
   type FilePlace,
   type FileSystem,
   MODE,
+  MOMENT_TTL,
   type OpenFile,
   type Totals,
 } from "../fuse/index.ts";
@@ -55,6 +56,7 @@ export class RealFileSystem implements FileSystem {
   readonly #nodes: RealNodes;
   readonly #calls: FileCalls;
   readonly #ttl: number;
+  readonly #attributesTtl: number;
   readonly #uid = process.getuid!();
   readonly #umask = process.umask();
   readonly #data = new Uint8Array(DATA_OCTETS);
@@ -69,6 +71,7 @@ export class RealFileSystem implements FileSystem {
     this.#nodes = new RealNodes(fd);
     this.#calls = this.#nodes.calls;
     this.#ttl = ttl;
+    this.#attributesTtl = Math.max(ttl, MOMENT_TTL);
   }
 
   #node(id: number): RealNode {
@@ -89,7 +92,7 @@ export class RealFileSystem implements FileSystem {
     entry.node = found.id;
     entry.generation = 0;
     entry.nameTtl = this.#ttl;
-    entry.attributesTtl = this.#ttl;
+    entry.attributesTtl = this.#attributesTtl;
     return 0;
   }
 
@@ -107,7 +110,7 @@ export class RealFileSystem implements FileSystem {
 
   getattr(id: number, attributes: Attributes): number {
     const failure = this.#nodes.stat(this.#node(id).fd, attributes);
-    return failure < 0 ? failure : this.#ttl;
+    return failure < 0 ? failure : this.#attributesTtl;
   }
 
   setattr(id: number, change: AttributeChange, attributes: Attributes): number {

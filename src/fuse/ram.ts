@@ -15,7 +15,17 @@ import type {
   Totals,
 } from "./file-system.ts";
 import { nameToOctets } from "./names.ts";
-import { CHANGE, FALLOCATE, MODE, OPENED, RENAME, ROOT_NODE, SEEK, XATTR } from "./protocol.ts";
+import {
+  CHANGE,
+  FALLOCATE,
+  MODE,
+  MOMENT_TTL,
+  OPENED,
+  RENAME,
+  ROOT_NODE,
+  SEEK,
+  XATTR,
+} from "./protocol.ts";
 import type { RamContent } from "./ram-content.ts";
 import type { RamDirectory } from "./ram-directory.ts";
 import { fillAttributes, isWithin, RamError, RamNode } from "./ram-node.ts";
@@ -46,6 +56,7 @@ export class RamFileSystem implements FileSystem {
   readonly #octetsMax: number;
   readonly #nodesMax: number;
   readonly #ttl: number;
+  readonly #attributesTtl: number;
   /** Without it opening costs no request. */
   readonly open?: NonNullable<FileSystem["open"]>;
   #nextId = ROOT_NODE + 1;
@@ -56,6 +67,7 @@ export class RamFileSystem implements FileSystem {
     this.#octetsMax = options.octetsMax ?? 2 ** 30;
     this.#nodesMax = options.nodesMax ?? 2 ** 20;
     this.#ttl = options.ttl ?? FOR_EVER;
+    this.#attributesTtl = Math.max(this.#ttl, MOMENT_TTL);
     if (options.isDirect === true) {
       this.open = (_node, _flags, opened) => {
         opened.flags = OPENED.direct;
@@ -119,7 +131,7 @@ export class RamFileSystem implements FileSystem {
     entry.node = node.id;
     entry.generation = 0;
     entry.nameTtl = this.#ttl;
-    entry.attributesTtl = this.#ttl;
+    entry.attributesTtl = this.#attributesTtl;
     fillAttributes(node, entry.attributes);
   }
 
@@ -148,7 +160,7 @@ export class RamFileSystem implements FileSystem {
 
   getattr(id: number, attributes: Attributes): number {
     fillAttributes(this.#node(id), attributes);
-    return this.#ttl;
+    return this.#attributesTtl;
   }
 
   setattr(id: number, change: AttributeChange, attributes: Attributes): number {
@@ -172,7 +184,7 @@ export class RamFileSystem implements FileSystem {
       node.mtimeNs = change.mtimeNs;
     }
     fillAttributes(node, attributes);
-    return this.#ttl;
+    return this.#attributesTtl;
   }
 
   #resize(node: RamNode, size: number): void {
