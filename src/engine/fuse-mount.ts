@@ -7,12 +7,12 @@ import { pathToFileURL } from "node:url";
 import { Worker } from "node:worker_threads";
 import { ERRNO, errnoName, errnoText, V2Error } from "../base/index.ts";
 import { closeFd, fuseMountData, makePipe, mount, openFuseDevice, umount2 } from "../sys/index.ts";
-import type { FuseHandOver, FuseWorkerData, FuseWorkerEvent } from "./fuse-worker.ts";
+import type { FuseHandOver, FuseWorkerData, FuseWorkerEvent, ModuleOfView } from "./fuse-worker.ts";
 
 /** A file system that a module describes. */
 export interface VirtualMountOptions {
-  /** Path or file: URL of the module; its default export has `mount`. */
-  readonly module: string | URL;
+  /** Path or file: URL of the module, whose default export has `mount`; or a module of a view. */
+  readonly module: string | URL | ModuleOfView;
   /** What `mount -t` said; in the list of mounts it stands as `fuse.TYPE`. Default "v2". */
   readonly type?: string;
   readonly source?: string;
@@ -61,6 +61,12 @@ export function mountFuse(descriptor: number, options: VirtualMountOptions): num
   );
 }
 
+function placeOf(module: VirtualMountOptions["module"]): FuseWorkerData["module"] {
+  if (module instanceof URL) return module.href;
+  if (typeof module !== "string") return module;
+  return module.startsWith("file:") ? module : pathToFileURL(module).href;
+}
+
 /** A thread with a module's file system, ready to serve one device. */
 export class FuseThread {
   readonly #worker: Worker;
@@ -95,10 +101,7 @@ export class FuseThread {
   static async start(options: VirtualMountOptions): Promise<FuseThread> {
     const { module, type = "v2", source = "", target } = options;
     const workerData: FuseWorkerData = {
-      module:
-        module instanceof URL || module.startsWith("file:")
-          ? String(module)
-          : pathToFileURL(module).href,
+      module: placeOf(module),
       type,
       source,
       target,
@@ -121,7 +124,7 @@ export class FuseThread {
         resolve(new V2Error("MODULE_FAILED", error.message, { cause: error })),
       );
       worker.once("exit", () =>
-        resolve(new V2Error("MODULE_FAILED", `${String(module)} ended its thread`)),
+        resolve(new V2Error("MODULE_FAILED", "the module ended its thread")),
       );
     });
     if (refusal === undefined) return thread;
