@@ -1,8 +1,10 @@
 /**
  * What a view costs a build: `make` of a C project (c-project.ts) bare, in a view of ours, and in
  * bubblewrap with the whole file system bound, in turns. The time is that of the whole command
- * line, start of the view included. Nothing is mounted and nothing is trapped but what a view
- * always traps: the case is called `idle`.
+ * line, start of the view included. Cases: `idle`, nothing is trapped but what a view always traps;
+ * `cold`, rare classes are traced; `paths`, every call that names a file is performed by the
+ * supervisor; `paths-let-through`, each is traced and left to the kernel; `paths-arguments`, the
+ * supervisor performs those that change files, and the opens that may.
  *
  * Needs make, cc and bwrap.
  */
@@ -16,10 +18,18 @@ import { costFigure, type Figure } from "./figure.ts";
 
 const V2 = fileURLToPath(new URL("../src/cli/main.js", import.meta.url));
 
+/** Classes that a build hardly calls: what modules trap for networks, names and identities. */
+const COLD = "socket-create,names,namespaces,mount,chown,mknod,setuid,setgid,setgroups";
+const toNothing = ["--trace-to", "/dev/null", "--"];
+
 /** The competitors: what stands in front of `make`. */
 const PREFIX: { readonly [name: string]: readonly string[] } = {
   bare: [],
-  ours: [V2, "view", "--"],
+  ours: [process.execPath, V2, "view", "--"],
+  cold: [process.execPath, V2, "view", `--trace=${COLD}`, ...toNothing],
+  paths: [process.execPath, V2, "view", "--trap=path", "--"],
+  pathsLetThrough: [process.execPath, V2, "view", "--trace=path", ...toNothing],
+  pathsArguments: [process.execPath, V2, "view", "--trap=writing", "--"],
   bwrap: ["bwrap", "--dev-bind", "/", "/", "--"],
 };
 
@@ -62,7 +72,7 @@ function build(prefix: readonly string[], folder: string): Cost {
 export async function run(options: { readonly runs: number }): Promise<readonly Figure[]> {
   const folder = mkdtempSync(join(tmpdir(), "v2-bench-"));
   const names = Object.keys(PREFIX);
-  const costs: { [name: string]: Cost[] } = { bare: [], ours: [], bwrap: [] };
+  const costs: { [name: string]: Cost[] } = Object.fromEntries(names.map((name) => [name, []]));
   try {
     const { sources } = writeCProject(folder);
     process.stderr.write(`${sources} sources, ${options.runs} rounds of ${names.join(", ")}\n`);
@@ -81,14 +91,30 @@ export async function run(options: { readonly runs: number }): Promise<readonly 
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
-  const name = { bench: "view-build", case: "idle" };
   const of = (key: keyof Cost, who: string) => costs[who]!.map((cost) => cost[key]);
-  const against = (metric: string, key: keyof Cost, peerName: string) =>
-    costFigure({ ...name, metric, peerName }, of(key, "ours"), of(key, peerName));
+  const least = (key: keyof Cost, who: string) => [Math.min(...of(key, who))];
+  const against = (who: string, caseName: string, peer: string, suffix = ""): Figure[] => {
+    const name = { bench: "view-build", case: caseName, peerName: peer };
+    return [
+      costFigure({ ...name, metric: `elapsed${suffix}` }, of("elapsed", who), of("elapsed", peer)),
+      costFigure(
+        { ...name, metric: `least-elapsed${suffix}` },
+        least("elapsed", who),
+        least("elapsed", peer),
+      ),
+      costFigure(
+        { ...name, metric: `processor-time${suffix}` },
+        of("processor", who),
+        of("processor", peer),
+      ),
+    ];
+  };
   return [
-    against("elapsed", "elapsed", "bare"),
-    against("elapsed-bwrap", "elapsed", "bwrap"),
-    against("processor-time", "processor", "bare"),
-    against("processor-time-bwrap", "processor", "bwrap"),
+    ...against("ours", "idle", "bare"),
+    ...against("ours", "idle", "bwrap", "-bwrap"),
+    ...against("cold", "cold", "bare"),
+    ...against("paths", "paths", "bare"),
+    ...against("pathsLetThrough", "paths-let-through", "bare"),
+    ...against("pathsArguments", "paths-arguments", "bare"),
   ];
 }

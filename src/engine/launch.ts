@@ -21,6 +21,9 @@ import type { ViewNet } from "./view-net.ts";
 import { enterOutside, type OutsideView, passRules } from "./launch-outside.ts";
 import { Launcher, LISTENER_MESSAGE_FLAGS, MESSAGE } from "./launch-steps.ts";
 
+const O_RDWR_NOCTTY_CLOEXEC = 0o2000402;
+/** Gives up the controlling terminal (ioctl_tty(2)). */
+const TIOCNOTTY = 0x5422;
 const PR_CAP_AMBIENT = 47;
 const PR_CAP_AMBIENT_RAISE = 2;
 const CAPABILITY_VERSION_3 = 0x20080522;
@@ -85,6 +88,7 @@ export interface SupervisorPlan {
 export function supervisorProgram(plan: SupervisorPlan): Uint8Array {
   const launcher = new Launcher(plan.session);
   const { program } = launcher;
+  leaveTerminal(launcher);
   if (plan.maps !== undefined) ownUserNamespace(launcher, plan.maps);
   const execute = (): void =>
     launcher.execute(
@@ -108,6 +112,18 @@ export function supervisorProgram(plan: SupervisorPlan): Uint8Array {
   }
   execute();
   return launcher.compile();
+}
+
+/**
+ * The supervisor gets no signal from a terminal, and has none. It stays in the session of those who
+ * start guests: the kernel shares the processor out by sessions (sched(7), autogroup), and a trapped
+ * call goes back and forth without waiting for other sessions only within one.
+ */
+function leaveTerminal(launcher: Launcher): void {
+  const path = launcher.program.string("/dev/tty");
+  launcher.attempt(SYS.setpgid, [0, 0]);
+  const terminal = launcher.attempt(SYS.open, [path, O_RDWR_NOCTTY_CLOEXEC, 0]);
+  launcher.attempt(SYS.ioctl, [terminal.result, TIOCNOTTY, 0]);
 }
 
 function ownUserNamespace(launcher: Launcher, maps: IdentityMaps): void {

@@ -173,7 +173,7 @@ function spawnSupervisor(
   if (options.traceTo !== undefined) stdio.push(options.traceTo);
   let child: ChildProcess;
   try {
-    child = spawn(`/proc/self/fd/${executable}`, [], { stdio, detached: true });
+    child = spawn(`/proc/self/fd/${executable}`, [], { stdio });
   } finally {
     closeSync(executable);
     closeDescriptor(theirs);
