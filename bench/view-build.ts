@@ -4,7 +4,8 @@
  * line, start of the view included. Cases: `idle`, nothing is trapped but what a view always traps;
  * `cold`, rare classes are traced; `paths`, every call that names a file is performed by the
  * supervisor; `paths-let-through`, each is traced and left to the kernel; `paths-arguments`, the
- * supervisor performs those that change files, and the opens that may.
+ * supervisor performs those that change files, and the opens that may; `rung-c`, the view has no
+ * namespaces and one mount, so that every path of the build goes through the supervisor.
  *
  * Needs make, cc and bwrap.
  */
@@ -30,6 +31,7 @@ const PREFIX: { readonly [name: string]: readonly string[] } = {
   paths: [process.execPath, V2, "view", "--trap=path", "--"],
   pathsLetThrough: [process.execPath, V2, "view", "--trace=path", ...toNothing],
   pathsArguments: [process.execPath, V2, "view", "--trap=writing", "--"],
+  rungC: [process.execPath, V2, "view", "--engine=C", "--mount", "tmpfs::/media", "--"],
   bwrap: ["bwrap", "--dev-bind", "/", "/", "--"],
 };
 
@@ -116,5 +118,6 @@ export async function run(options: { readonly runs: number }): Promise<readonly 
     ...against("paths", "paths", "bare"),
     ...against("pathsLetThrough", "paths-let-through", "bare"),
     ...against("pathsArguments", "paths-arguments", "bare"),
+    ...against("rungC", "rung-c", "bare"),
   ];
 }

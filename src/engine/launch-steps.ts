@@ -17,6 +17,10 @@ export const MESSAGE = {
    * "L" pid, with descriptors [listener, mount namespace, UTS namespace]: the filter is in place.
    */
   listener: 0x4c,
+  /** "T" pid: waits until it is traced. */
+  traced: 0x54,
+  /** "Y" 0, or a negative errno: whether a filter picks the calls that the tracer sees. */
+  filtered: 0x59,
   /** "C" pid, with [stream socket]: whoever sent it wants the control socket at its other end. */
   control: 0x43,
   /**
@@ -26,6 +30,8 @@ export const MESSAGE = {
   nested: 0x56,
   /** "B": the view inside a view is as it was asked for; the command comes next. */
   born: 0x42,
+  /** "D" JSON, to a starter and in pieces: what the modules of a view that starts must trap. */
+  modules: 0x44,
   /** "F" errno label, with descriptor [standard error]: a step failed; waits for its exit code. */
   failed: 0x46,
   /** "X" errno label, with descriptor [standard error]: the same of the command itself. */

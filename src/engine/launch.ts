@@ -8,6 +8,8 @@ import { type Argument, CLONE, type Step } from "../sys/index.ts";
 import {
   AUDIT_ARCH_X86_64,
   type ArgumentTest,
+  coldRules,
+  coldTraps,
   compileFilter,
   type FilterRule,
   levelZeroRules,
@@ -17,8 +19,8 @@ import {
   type Trap,
   trapRules,
 } from "../viewos/index.ts";
+import { beTraced, enterOutside, type OutsideView, outsideRules } from "./launch-outside.ts";
 import type { ViewNet } from "./view-net.ts";
-import { enterOutside, type OutsideView, passRules } from "./launch-outside.ts";
 import { Launcher, LISTENER_MESSAGE_FLAGS, MESSAGE } from "./launch-steps.ts";
 
 const O_RDWR_NOCTTY_CLOEXEC = 0o2000402;
@@ -103,9 +105,10 @@ export function supervisorProgram(plan: SupervisorPlan): Uint8Array {
     const isParent = program.call(SYS.tgkill, [fork.result, fork.result, 0]);
     const child = program.detached(SYS.getpid, []);
     isParent.onFailure = child;
-    launcher.send(MESSAGE.running, fork);
     launcher.step("end", SYS.exit_group, [0]);
     launcher.continueAt(child);
+    // Said by the supervisor itself: were its parent to say it, nobody would if that were killed.
+    launcher.send(MESSAGE.running, child);
   } else {
     const self = launcher.step("pid", SYS.getpid, []);
     launcher.send(MESSAGE.running, self);
@@ -116,8 +119,8 @@ export function supervisorProgram(plan: SupervisorPlan): Uint8Array {
 
 /**
  * The supervisor gets no signal from a terminal, and has none. It stays in the session of those who
- * start guests: the kernel shares the processor out by sessions (sched(7), autogroup), and a trapped
- * call goes back and forth without waiting for other sessions only within one.
+ * start guests: the kernel shares the processor out by sessions (sched(7), autogroup), and only
+ * within one does a trapped call go back and forth without waiting for others.
  */
 function leaveTerminal(launcher: Launcher): void {
   const path = launcher.program.string("/dev/tty");
@@ -232,7 +235,9 @@ export function guestProgram(plan: GuestPlan): Uint8Array {
   else makeView(launcher, enter.create);
   launcher.attempt(SYS.chdir, [launcher.program.string(plan.directory)]);
   restoreAfterNode(launcher, plan);
-  if (plan.traps !== undefined) installFilter(launcher, plan, plan.traps);
+  const { traps } = plan;
+  if ("outside" in enter && enter.outside.traced) beTraced(launcher, traps ?? []);
+  else if (traps !== undefined) installFilter(launcher, plan, traps);
   // Without namespaces it is the supervisor who mounts and names, once it sees the calls.
   if ("outside" in enter) furnish(launcher, enter.outside);
   if ("nest" in enter) {
@@ -411,14 +416,20 @@ function listenerMessageRule(session: number): FilterRule {
   };
 }
 
+/**
+ * What a view's processes are trapped by. A trap goes before a refusal of level 0: the supervisor
+ * refuses in its place. Rare calls come last: what traps say of them has been said.
+ */
+export function viewRules(traps: readonly Trap[]): FilterRule[] {
+  return [...trapRules(traps), ...levelZeroRules(), ...coldRules(coldTraps())];
+}
+
 function installFilter(launcher: Launcher, plan: GuestPlan, traps: readonly Trap[]): void {
   const { session, enter, rules = [] } = plan;
   const { program } = launcher;
-  const wanted = trapRules(traps);
-  const message = wanted.length === 0 ? [] : [listenerMessageRule(session)];
-  // A trap goes before a refusal of level 0: the supervisor refuses in its place.
-  const passed = "outside" in enter ? passRules(traps, enter.outside.pass) : [];
-  const filter = compileFilter([...message, ...passed, ...rules, ...wanted, ...levelZeroRules()]);
+  const message = traps.length === 0 ? [] : [listenerMessageRule(session)];
+  const passed = "outside" in enter ? outsideRules(traps, enter.outside.pass) : [];
+  const filter = compileFilter([...message, ...passed, ...rules, ...viewRules(traps)]);
   // struct sock_fprog: length u16, padding, pointer.
   const descriptor = program.words([filter.length / 8, program.bytes(filter)]);
   const opened = (kind: string): Step =>

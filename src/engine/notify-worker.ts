@@ -3,9 +3,8 @@
  * namespaces, takes sessions from launchers, and answers trapped calls. It never touches Node's
  * event loop.
  */
-import { writeSync } from "node:fs";
-import { parentPort, workerData } from "node:worker_threads";
-import { ERRNO, errnoText, EXIT } from "../base/index.ts";
+import { type MessagePort, parentPort, workerData } from "node:worker_threads";
+import { ERRNO } from "../base/index.ts";
 import {
   acceptSession,
   closeDescriptor,
@@ -13,30 +12,29 @@ import {
   POLLIN,
   PollSet,
   receiveMessage,
-  sendMessage,
   type SessionMessage,
   Standpoint,
 } from "../sys/index.ts";
-import { VUSESSION } from "../viewos/index.ts";
+import { trapsOf, VUSESSION } from "../viewos/index.ts";
 import { type Answer, failure, reply } from "./answer.ts";
 import { ConnectionCount, ControlDoor } from "./control-door.ts";
 import { DebugLog } from "./debug-log.ts";
 import { type GroundId, Grounds } from "./grounds.ts";
+import { explainFailure } from "./launch-failures.ts";
 import { MESSAGE, MESSAGE_HEADER_OCTETS } from "./launch-steps.ts";
 import type { OutsideConfig } from "./launch-outside.ts";
+import { ModuleCalls } from "./module-calls.ts";
+import { type ModuleMountEvent, ModuleMounts } from "./module-mounts.ts";
 import { type NestedEvent, Nesting } from "./nesting.ts";
 import { NotifiedGuests } from "./notified-guests.ts";
-import { PathService } from "./path-service.ts";
+import { PathCalls } from "./path-calls.ts";
+import { PathService, policyOf } from "./path-service.ts";
 import { Relief } from "./relief.ts";
 import { SharedSettings } from "./shared-settings.ts";
 import { Tracer } from "./tracer.ts";
 import { TrappedCalls } from "./trapped-calls.ts";
 import { NO_SETTINGS } from "./view-settings.ts";
 import type { ViewTraps } from "./view-traps.ts";
-
-/** ENOSPC of unshare(2) has nothing to do with disks. */
-const LIMIT_HINT =
-  "\n    a limit of namespaces is reached; 'v2 doctor' tells which, and how to lift it";
 
 export interface NotifyWorkerData {
   /** The first launcher's session. */
@@ -53,6 +51,8 @@ export interface NotifyWorkerData {
   readonly settings: SharedArrayBuffer;
   /** Where the debug log goes. */
   readonly debug: number;
+  /** To the main thread, and the bell that tells of messages on it and of modules' decisions. */
+  readonly modules: { readonly control: MessagePort; readonly bell: number };
   readonly traps: ViewTraps;
   /** Memory of the threads that answer path calls. */
   readonly relief: SharedArrayBuffer;
@@ -79,10 +79,13 @@ export type NotifyWorkerEvent =
   /** A guest with that pid has installed its filter. */
   | { readonly kind: "entered"; readonly pid: number; readonly ground: GroundId }
   | NestedEvent
+  | ModuleMountEvent
   /** The view on that ground, which "nested" announced, is complete. */
   | { readonly kind: "born"; readonly ground: GroundId }
   /** The process that was watched for the view on that ground has ended. */
   | { readonly kind: "ended"; readonly ground: GroundId }
+  /** A module has not decided a call in time. */
+  | { readonly kind: "late" }
   /** No process of the view is left. */
   | { readonly kind: "empty" };
 
@@ -115,6 +118,8 @@ class NotifyLoop {
   readonly #tracer: Tracer | undefined;
   readonly #door: ControlDoor;
   readonly #calls: { perform(request: NotifyListener): Answer };
+  readonly #modules: ModuleCalls;
+  readonly #mounts: ModuleMounts;
   readonly #debug: DebugLog;
   readonly #paths: PathService | undefined;
   readonly #relief: Relief;
@@ -133,7 +138,28 @@ class NotifyLoop {
     this.#calls =
       data.outside === undefined
         ? new TrappedCalls(standpoint, this.#grounds, { door, settings }, this.#paths)
-        : new NotifiedGuests(data.outside, door);
+        : new NotifiedGuests(data.outside, {
+            door,
+            settings,
+            standpoint,
+            all: paths && new PathCalls(standpoint, trapsOf(paths.calls), policyOf(paths)),
+          });
+    this.#mounts = new ModuleMounts({
+      standpoint,
+      grounds: this.#grounds,
+      settings,
+      beforeMount: () => this.#paths?.forget(),
+      post: (event) => this.#post(event),
+    });
+    this.#modules = new ModuleCalls({
+      ...data.modules,
+      mounts: this.#mounts,
+      standpoint,
+      grounds: this.#grounds,
+      policy: paths === undefined ? undefined : policyOf(paths),
+      perform: (request) => this.#performOwn(request),
+      onLate: () => this.#post({ kind: "late" }),
+    });
     this.#debug = new DebugLog(settings, data.debug, (path) => standpoint.openProc(path));
     if (trace !== undefined) this.#tracer = new Tracer(trace, data.traceTo);
     this.#sessions.add(data.session);
@@ -144,9 +170,14 @@ class NotifyLoop {
   run(): void {
     while (this.#sessions.size > 0 || this.#listeners.size > 0) {
       if (this.#changed) this.#watch();
-      if (this.#watched.wait(this.#paths?.forgetAfterMs ?? -1) === 0) this.#paths?.forget();
+      if (this.#watched.wait(this.#patienceMs()) === 0) {
+        this.#modules.expire();
+        this.#paths?.forget();
+      }
       if (this.#watched.events(0) !== 0 && !this.#obey()) return;
-      for (let index = 1; index < this.#watched.size; index++) {
+      // Before any call: what has been inserted or removed counts from then on.
+      if (this.#watched.events(1) !== 0) this.#hearModules();
+      for (let index = 2; index < this.#watched.size; index++) {
         const events = this.#watched.events(index);
         if (events !== 0) this.#serve(this.#watched.descriptor(index), events);
       }
@@ -154,9 +185,31 @@ class NotifyLoop {
     this.#post({ kind: "empty" });
   }
 
+  /** How long a wait may last: until a module is late, or the path calls forget. */
+  #patienceMs(): number {
+    const [late, forget] = [this.#modules.waitMs(), this.#paths?.forgetAfterMs ?? -1];
+    if (late === -1 || forget === -1) return Math.max(late, forget);
+    return Math.min(late, forget);
+  }
+
+  #hearModules(): void {
+    this.#paths?.rest();
+    this.#modules.hear();
+    // Only this thread asks the modules: no other may answer in its place any more.
+    if (!this.#modules.isEmpty) this.#relief.retire();
+  }
+
+  /** Takes a call that a module wants. */
+  #offer(request: NotifyListener): Answer | undefined {
+    if (this.#modules.isEmpty) return undefined;
+    this.#paths?.rest();
+    return this.#modules.offer(request);
+  }
+
   #watch(): void {
     this.#watched.replace([
       this.#data.commands,
+      this.#data.modules.bell,
       ...this.#listening,
       ...this.#sessions,
       ...this.#watchedProcesses.keys(),
@@ -223,7 +276,7 @@ class NotifyLoop {
   }
 
   #perform(request: NotifyListener): Answer {
-    if (request.number !== VUSESSION) return this.#calls.perform(request);
+    if (request.number !== VUSESSION) return this.#offer(request) ?? this.#performOwn(request);
     this.#paths?.rest();
     // A view without namespaces has none that another could be made in.
     if (this.#data.outside !== undefined) return failure(ERRNO.ENOSYS);
@@ -232,6 +285,10 @@ class NotifyLoop {
     if (session !== undefined) this.#sessions.add(session);
     this.#changed = true;
     return answer;
+  }
+
+  #performOwn(request: NotifyListener): Answer {
+    return this.#mounts.perform(request, (own) => this.#calls.perform(own));
   }
 
   #serveSession(session: number): void {
@@ -270,7 +327,7 @@ class NotifyLoop {
         break;
       case MESSAGE.failed:
       case MESSAGE.notExecuted:
-        this.#explain(session, message, value);
+        explainFailure(session, message, value);
         break;
       default:
         for (const descriptor of message.descriptors) closeDescriptor(descriptor);
@@ -301,29 +358,6 @@ class NotifyLoop {
   #connect({ descriptors: [socket, ...others] }: SessionMessage, pid: number): void {
     for (const descriptor of others) closeDescriptor(descriptor);
     if (socket !== undefined) this.#door.take(socket, pid);
-  }
-
-  /** A launcher failed: say why on its standard error and tell it its exit code. */
-  #explain(session: number, message: SessionMessage, errno: number): void {
-    const label = new TextDecoder().decode(message.octets.subarray(MESSAGE_HEADER_OCTETS));
-    const [standardError] = message.descriptors;
-    if (standardError !== undefined) {
-      try {
-        // Without an errno the reason has been told before (the network).
-        const hint = errno === ERRNO.ENOSPC && label.endsWith("namespaces") ? LIMIT_HINT : "";
-        if (errno !== 0)
-          writeSync(standardError, `v2 view: ${label}: ${errnoText(errno)}${hint}\n`);
-      } catch {
-        // Nobody reads the launcher's standard error: the exit code still tells.
-      }
-      closeDescriptor(standardError);
-    }
-    // 127 is about the command alone: a mount on a directory that is missing is a 126.
-    const isMissing = message.octets[0] === MESSAGE.notExecuted && errno === ERRNO.ENOENT;
-    const code = isMissing ? EXIT.commandNotFound : EXIT.cannotExecute;
-    const answer = new Uint8Array(4);
-    new DataView(answer.buffer).setInt32(0, code, true);
-    sendMessage(session, answer);
   }
 }
 

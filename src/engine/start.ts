@@ -12,6 +12,7 @@ import {
   execInPlace,
   executableInMemory,
   callForDescriptor,
+  probeSeccompNotify,
   receiveMessage,
   sendMessage,
   sessionPair,
@@ -19,7 +20,7 @@ import {
   viewRefusal,
   waitForChild,
 } from "../sys/index.ts";
-import { type MountSpec, type Trap, VUSESSION } from "../viewos/index.ts";
+import { encodeTraps, type MountSpec, type Trap, VUSESSION } from "../viewos/index.ts";
 import {
   type Command,
   type GuestPlan,
@@ -38,8 +39,17 @@ import {
 import { MESSAGE, MESSAGE_HEADER_OCTETS } from "./launch-steps.ts";
 import type { Leftovers } from "./leftovers.ts";
 import { rulesOf } from "./path-traps.ts";
+import { awaitModuleReport } from "./module-report.ts";
+import type { InsertOptions } from "./modules.ts";
 import type { RegisteredView } from "./run-directory.ts";
-import { type Rung, RUNGS, rungWithNamespaces } from "./rungs.ts";
+import {
+  FILTERING_RUNGS,
+  probeFilter,
+  probeMemory,
+  type Rung,
+  RUNGS,
+  rungWithNamespaces,
+} from "./rungs.ts";
 import { roomForProcesses, SUPERVISOR_THREADS, tooFewProcesses } from "./process-limit.ts";
 import type { ViewNet } from "./view-net.ts";
 import { filterTraps, type ViewTraps } from "./view-traps.ts";
@@ -54,6 +64,10 @@ export interface SupervisorConfig {
   /** Removed when the maker dies without closing the view. */
   readonly leftovers?: Leftovers;
   readonly traps: ViewTraps;
+  /** Inserted before the first guest. */
+  readonly modules?: readonly InsertOptions[];
+  /** The lines of modules go to SPAWNED_LOG. */
+  readonly log?: boolean;
   /** How the view is made; see rungs.ts. */
   readonly rung?: Rung;
   /** Set when the view has no namespaces. */
@@ -68,11 +82,15 @@ export const SPAWNED_SESSION = 3;
 const SPAWNED_LIFELINE = 4;
 /** Where a trace goes. */
 export const SPAWNED_TRACE = 5;
+/** Where the lines of modules go. */
+export const SPAWNED_LOG = 6;
 
 export interface StartedSupervisor {
   readonly pid: number;
   /** Our end of the first session; close it when the guest has its own. */
   readonly session: number;
+  /** Those asked for, and those that the first modules want. */
+  readonly traps: ViewTraps;
   /** Undefined when the supervisor is nobody's child. */
   readonly child: ChildProcess | undefined;
   /** Set when the view has no namespaces. */
@@ -85,8 +103,12 @@ export interface SupervisorOptions {
   readonly config: Omit<SupervisorConfig, "lifeline">;
   /** Descriptor that a trace is written to; goes with `config.trace`. */
   readonly traceTo?: number;
+  /** Descriptor for the lines of modules; goes with `config.log`. */
+  readonly logTo?: number;
   /** Undefined: the best that the host allows. */
   readonly rung?: Rung;
+  /** Only rungs where the kernel picks the calls that matter. */
+  readonly filtering?: boolean;
 }
 
 /**
@@ -98,8 +120,8 @@ export function startSupervisor(options: SupervisorOptions): StartedSupervisor {
   const { rung } = options;
   const room = roomForProcesses();
   if (room < SUPERVISOR_THREADS) throw tooFewProcesses(`you may start ${room} more processes only`);
-  if (rung === "C") return startOutside(options);
-  if (rung === "D") throw notOn(rung, "a supervisor of its own kind");
+  if (rung === "C" || rung === "D") return startOutside(options, rung);
+  if (rung === undefined && !probeSeccompNotify().works) return startOutside(options, "D");
   try {
     return startWithNamespaces(options, rung ?? rungWithNamespaces());
   } catch (error) {
@@ -107,7 +129,7 @@ export function startSupervisor(options: SupervisorOptions): StartedSupervisor {
     const { net, traps } = options.config;
     const needsThem = options.root || net.length > 0 || traps.paths !== undefined;
     if (rung !== undefined || needsThem || !isRefusal) throw error;
-    return startOutside(options);
+    return startOutside(options, probeFilter().works && probeMemory().works ? "C" : "D");
   }
 }
 
@@ -118,14 +140,20 @@ function notOn(rung: Rung, what: string): V2Error {
   });
 }
 
-function startOutside(options: SupervisorOptions): StartedSupervisor {
-  if (options.root) throw notOn("C", "user 0 (--root)");
-  if (options.config.net.length > 0) throw notOn("C", "network of its own (--net)");
-  const { paths } = options.config.traps;
-  if (paths !== undefined) throw notOn("C", "decisions about paths (--deny, --trap)");
-  const outside = newOutsideConfig();
+function startOutside(options: SupervisorOptions, rung: "C" | "D"): StartedSupervisor {
+  if (options.filtering === true && !FILTERING_RUNGS.includes(rung)) {
+    throw notOn(rung, "filter in the kernel, which kmview stands for; umview takes it");
+  }
+  if (options.root) throw notOn(rung, "user 0 (--root)");
+  if (options.config.net.length > 0) throw notOn(rung, "network of its own (--net)");
+  const { trace, paths } = options.config.traps;
+  if (rung === "D" && trace !== undefined) throw notOn(rung, "trace (--trace)");
+  if (rung === "D" && paths !== undefined) throw notOn(rung, "calls of the supervisor (--trap)");
+  // What is denied by name may be reached by the other name of a bound directory.
+  if ((paths?.deny ?? []).length > 0) throw notOn(rung, "paths that are denied (--deny)");
+  const outside = newOutsideConfig(rung === "D");
   try {
-    const started = spawnSupervisor(options, undefined, { rung: "C", outside });
+    const started = spawnSupervisor(options, undefined, { rung, outside });
     return { ...started, outside };
   } catch (error) {
     rmSync(outside.folder, { recursive: true, force: true });
@@ -170,7 +198,7 @@ function spawnSupervisor(
   const executable = executableInMemory("v2-supervisor", image);
   const stdio: StdioOptions = ["ignore", "ignore", "ignore", theirs];
   stdio.push(options.orphan ? "ignore" : "pipe");
-  if (options.traceTo !== undefined) stdio.push(options.traceTo);
+  stdio.push(options.traceTo ?? "ignore", options.logTo ?? "ignore");
   let child: ChildProcess;
   try {
     child = spawn(`/proc/self/fd/${executable}`, [], { stdio });
@@ -184,12 +212,15 @@ function spawnSupervisor(
   }
   try {
     const pid = awaitSupervisor(session, child.pid, maps);
+    const needed = (config.modules ?? []).length === 0 ? [] : awaitModuleReport(session);
+    const modules = needed.length === 0 ? {} : { modules: encodeTraps(needed) };
+    const traps = { ...config.traps, ...modules };
     if (options.orphan) {
       waitForChild(child.pid);
       child.unref();
-      return { pid, session, child: undefined };
+      return { pid, session, traps, child: undefined };
     }
-    return { pid, session, child };
+    return { pid, session, traps, child };
   } catch (error) {
     closeDescriptor(session);
     throw error;
@@ -296,13 +327,15 @@ export function newView(options: {
   const { outside, ...create } = options;
   if (outside === undefined) return { create };
   const { supervisorPid, hostName, mounts } = create;
-  return { outside: { supervisorPid, hostName, mounts, mark: outside.mark, pass: outside.pass } };
+  const { traced, mark, pass } = outside;
+  return { outside: { supervisorPid, hostName, mounts, traced, mark, pass } };
 }
 
 /** A running view. */
 export function existingView(view: RegisteredView): Destination {
   const { pid, supervisorPid, outside } = view;
   if (outside === undefined) return { view: { pid } };
+  if (outside.traced) throw notOn("D", "way in for others once it runs");
   return newView({ supervisorPid, hostName: undefined, mounts: [], network: false, outside });
 }
 
@@ -354,6 +387,8 @@ export function spawnGuest(
     readonly stdio: StdioOptions;
     readonly env?: NodeJS.ProcessEnv;
     readonly cwd?: string;
+    /** As the supervisor was told. */
+    readonly traps?: ViewTraps;
   },
   isInside = "nest" in enter,
 ): ChildProcess {
@@ -363,7 +398,7 @@ export function spawnGuest(
     enter,
     directory: options.cwd ?? process.cwd(),
     openFiles: parentOpenFiles(),
-    traps: isInside ? undefined : trapsOf(enter, {}),
+    traps: isInside ? undefined : trapsOf(enter, options.traps ?? {}),
     ...(isBound ? { lifeline: SPAWNED_LIFELINE } : {}),
     command: argv === undefined ? undefined : commandFor(argv, options.env ?? process.env),
   });
