@@ -22,6 +22,9 @@ import {
 import { beTraced, enterOutside, type OutsideView, outsideRules } from "./launch-outside.ts";
 import { Launcher, LISTENER_MESSAGE_FLAGS, MESSAGE, type ViewFacts } from "./launch-steps.ts";
 
+const O_RDWR_NOCTTY_CLOEXEC = 0o2000402;
+/** Gives up the controlling terminal (ioctl_tty(2)). */
+const TIOCNOTTY = 0x5422;
 const PR_CAP_AMBIENT = 47;
 const PR_CAP_AMBIENT_RAISE = 2;
 const CAPABILITY_VERSION_3 = 0x20080522;
@@ -87,6 +90,7 @@ export interface SupervisorPlan {
 export function supervisorProgram(plan: SupervisorPlan): Uint8Array {
   const launcher = new Launcher(plan.session);
   const { program } = launcher;
+  leaveTerminal(launcher);
   if (plan.maps !== undefined) ownUserNamespace(launcher, plan.maps);
   const execute = (): void =>
     launcher.execute(
@@ -111,6 +115,18 @@ export function supervisorProgram(plan: SupervisorPlan): Uint8Array {
   }
   execute();
   return launcher.compile();
+}
+
+/**
+ * The supervisor gets no signal from a terminal, and has none. It stays in the session of those who
+ * start guests: the kernel shares the processor out by sessions (sched(7), autogroup), and only
+ * within one does a trapped call go back and forth without waiting for others.
+ */
+function leaveTerminal(launcher: Launcher): void {
+  const path = launcher.program.string("/dev/tty");
+  launcher.attempt(SYS.setpgid, [0, 0]);
+  const terminal = launcher.attempt(SYS.open, [path, O_RDWR_NOCTTY_CLOEXEC, 0]);
+  launcher.attempt(SYS.ioctl, [terminal.result, TIOCNOTTY, 0]);
 }
 
 function ownUserNamespace(launcher: Launcher, maps: IdentityMaps): void {

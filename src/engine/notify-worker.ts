@@ -407,7 +407,9 @@ class NotifyLoop {
     const held = this.#grounds.add(mounts, names);
     const ground = held.mnt;
     if (pid !== undefined) this.#paths?.enter(held, pid, pid);
-    this.#listeners.set(listener, new NotifyListener(listener));
+    const guests = new NotifyListener(listener);
+    guests.takeTurns();
+    this.#listeners.set(listener, guests);
     this.#outermost.set(listener, ground);
     return ground;
   }

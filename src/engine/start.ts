@@ -206,7 +206,7 @@ function spawnSupervisor(
   stdio.push(options.traceTo ?? "ignore", options.logTo ?? "ignore");
   let child: ChildProcess;
   try {
-    child = spawn(`/proc/self/fd/${executable}`, [], { stdio, detached: true });
+    child = spawn(`/proc/self/fd/${executable}`, [], { stdio });
   } finally {
     closeSync(executable);
     closeDescriptor(theirs);

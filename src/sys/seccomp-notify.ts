@@ -14,6 +14,9 @@ const NOTIF_RECV = 0xc0502100;
 const NOTIF_SEND = 0xc0182101;
 const NOTIF_ID_VALID = 0x40082102;
 const NOTIF_ADDFD = 0x40182103;
+const NOTIF_SET_FLAGS = 0x40082104;
+/** SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP: run the woken one on this processor. Linux 6.6. */
+const SYNC_WAKE_UP = 1;
 const FLAG_CONTINUE = 1;
 /** SECCOMP_ADDFD_FLAG_SEND: put the descriptor in and let the call return it, in one step. */
 const ADDFD_SEND = 2;
@@ -45,6 +48,14 @@ export class NotifyListener {
 
   constructor(descriptor: number) {
     this.descriptor = descriptor;
+  }
+
+  /**
+   * Callers and their listener take turns on one processor from now on, which no call of theirs
+   * leaves idle. Older kernels do without.
+   */
+  takeTurns(): void {
+    ioctlCall(this.descriptor, NOTIF_SET_FLAGS, SYNC_WAKE_UP);
   }
 
   /** Takes the next request; false when there was none after all (its caller was killed). */
