@@ -167,9 +167,9 @@ export class PathActs {
     if (own === undefined) {
       const room = Math.min(size, CANONICAL_OCTETS);
       const length = this.#files.readlinkat(fd, EMPTY, this.output, room);
-      // An empty path stands for the descriptor, which must be one of a link.
-      const notLink = length === -ERRNO.EINVAL && call.first.length === 0;
-      return this.#gives(notLink ? -ERRNO.ENOENT : length, size);
+      // That is what the kernel says of a descriptor that is no link's; of a path it says EINVAL.
+      const notLink = length === -ERRNO.ENOENT && call.first.length > 0;
+      return this.#gives(notLink ? -ERRNO.EINVAL : length, size);
     }
     const text = Buffer.from(own, "latin1").subarray(0, size);
     this.output.set(text);

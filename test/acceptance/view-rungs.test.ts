@@ -17,6 +17,7 @@ import {
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { ERRNO } from "../../src/base/index.ts";
 import { LaunchProgram } from "../../src/sys/index.ts";
 import {
@@ -25,7 +26,16 @@ import {
   compileFilter,
   SYS_X86_64,
 } from "../../src/viewos/index.ts";
-import { eventually, inView, runProgram, supervisorOf, temporaryDirectory, V2, v2 } from "./v2.ts";
+import {
+  eventually,
+  inView,
+  missingProgram,
+  runProgram,
+  supervisorOf,
+  temporaryDirectory,
+  V2,
+  v2,
+} from "./v2.ts";
 
 const RUNGS = ["A", "B", "C", "D"] as const;
 /** Without namespaces a mount point need not be there. */
@@ -207,6 +217,33 @@ ${path}
       await once(child, "exit");
     }
     assert.ok(await eventually(() => treesLeft().length === 0));
+  });
+}
+
+const STORM = fileURLToPath(new URL("../../../test/fixtures/mount-storm.c", import.meta.url));
+
+for (const rung of ["C", "D"]) {
+  test(`${rung}: signals, threads and kill -9 in the middle of a call that is led into a mount`, async (t) => {
+    const reason = missingProgram("gcc", "gcc");
+    if (reason !== undefined) return t.skip(reason);
+    using directory = temporaryDirectory();
+    const { path } = directory;
+    const compiled = await runProgram(["gcc", "-O1", "-pthread", "-o", join(path, "storm"), STORM]);
+    assert.equal(compiled.code, 0, compiled.stderr);
+    const outcome = await inView(
+      `cp /bin/echo /mnt/echo; mkdir /mnt/d; echo > /mnt/d/f; ${path}/storm /mnt/d /mnt/echo
+       for i in $(seq 20); do
+         sh -c 'while :; do cd /mnt/d; cd /; done' & one=$!
+         sh -c 'while :; do /mnt/echo x > /dev/null; done' & two=$!
+         sleep 0.0$((i % 10)); kill -9 $one $two; wait $one $two
+       done 2> /dev/null
+       sh -c 'while :; do cd /mnt/d; cd /; done' & one=$!
+       for i in $(seq 20); do kill -STOP $one; kill -CONT $one; done; kill -9 $one
+       cd /mnt/d && pwd -P && /mnt/echo alive`,
+      [`--engine=${rung}`, "--mount", "tmpfs::/mnt"],
+    );
+    assert.equal(outcome.stdout, "0 failed\nfrom a thread\n/mnt/d\nalive\n", outcome.stderr);
+    return undefined;
   });
 }
 
