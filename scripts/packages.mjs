@@ -2,7 +2,7 @@
  * The Debian packages that the tests and benchmarks measure against, and how a missing one is got.
  */
 import { spawnSync } from "node:child_process";
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 
 /** The one list. Without them everything works; the tests that need one say so and are skipped. */
 export const DEBIAN_PACKAGES = [
@@ -18,6 +18,11 @@ export const DEBIAN_PACKAGES = [
   "busybox-static",
   "procps",
   "python3",
+  "git",
+  "perl-base",
+  "rsync",
+  "vim-tiny",
+  "openssh-server",
   "fuse2fs",
   "e2fsprogs",
   "bubblewrap",
@@ -39,6 +44,12 @@ export const DEBIAN_PACKAGES = [
   "make",
   "libc6-dev",
 ];
+
+/** Services of these packages, which only the tests start, each with settings of its own. */
+const SERVICES = { "openssh-server": ["ssh.service", "ssh.socket"] };
+
+/** While this file says 101, a package that is installed starts no service (invoke-rc.d(8)). */
+const SERVICE_POLICY = "/usr/sbin/policy-rc.d";
 
 const APT_ENVIRONMENT = { ...process.env, DEBIAN_FRONTEND: "noninteractive", LC_ALL: "C" };
 
@@ -92,6 +103,26 @@ function offered(names) {
   return found;
 }
 
+/** Python's own tests come with the version that is the distribution's. */
+function pythonTests() {
+  const depends = spawnSync("apt-cache", ["depends", "python3"], { encoding: "utf8" });
+  const version = /Depends: python(3\.\d+)$/m.exec(depends.stdout ?? "")?.[1];
+  return version === undefined ? [] : [`libpython${version}-testsuite`];
+}
+
+/** Performs an installation that starts no service, now or at the next start of the machine. */
+function withoutServices(names, install) {
+  const isOurs = !existsSync(SERVICE_POLICY);
+  if (isOurs) writeFileSync(SERVICE_POLICY, "#!/bin/sh\nexit 101\n", { mode: 0o755 });
+  try {
+    return install();
+  } finally {
+    if (isOurs) rmSync(SERVICE_POLICY);
+    const services = names.flatMap((name) => SERVICES[name] ?? []);
+    if (services.length > 0) spawnSync("systemctl", ["disable", ...services]);
+  }
+}
+
 /**
  * Installs what is missing when that is possible at all: as root, with apt-get. Never fails:
  * without a package its tests are skipped, and say so.
@@ -99,9 +130,14 @@ function offered(names) {
  */
 export function installPackages(say) {
   if (process.getuid?.() !== 0) return;
-  const missing = missingPackages();
-  if (missing === undefined || missing.length === 0) return;
+  installList(DEBIAN_PACKAGES, say);
+  installList(pythonTests(), say);
+}
+
+function installList(names, say) {
   if (!existsSync("/usr/bin/apt-get")) return;
+  const missing = missingPackages(names);
+  if (missing === undefined || missing.length === 0) return;
   say(`installing Debian packages: ${missing.join(" ")}`);
   let updated = false;
   if (!hasPackageLists()) {
@@ -109,16 +145,18 @@ export function installPackages(say) {
     updated = true;
   }
   const install = ["install", "-y", "--no-install-recommends"];
-  let result = apt([...install, ...missing], 1_200_000);
-  if (result.status !== 0 && !updated) {
-    apt(["update"], 300_000);
-    result = apt([...install, ...missing], 1_200_000);
-  }
-  if (result.status !== 0) {
+  const result = withoutServices(missing, () => {
+    const first = apt([...install, ...missing], 1_200_000);
+    if (first.status === 0) return first;
+    if (!updated) {
+      apt(["update"], 300_000);
+      const second = apt([...install, ...missing], 1_200_000);
+      if (second.status === 0) return second;
+    }
     const some = offered(missing);
-    if (some.length > 0) result = apt([...install, ...some], 1_200_000);
-  }
-  const still = missingPackages() ?? missing;
+    return some.length > 0 ? apt([...install, ...some], 1_200_000) : first;
+  });
+  const still = missingPackages(missing) ?? missing;
   if (still.length === 0) return;
   const reason = (result.stderr ?? "").trim().split("\n").at(-1) ?? "";
   say(`not installed: ${still.join(" ")} (${reason}); the tests that need them will say so`);

@@ -67,8 +67,8 @@ export const UMVIEW: CommandSpec = {
     noksysvm: nothing("no PTRACE_SYSVM"),
     nokviewos: nothing("no PTRACE_VIEWOS"),
     recursive: nothing("on the hypervisor that runs already", "u"),
-    "no-prompt": NO_PROMPT,
     engine: ENGINE,
+    "no-prompt": NO_PROMPT,
   },
   stopAtFirstWord: true,
   examples: [
@@ -124,6 +124,7 @@ export const VIEW_CLASSIC_COMMANDS: readonly CommandSpec[] = [
         value: "N",
         help: "level for syslog; does nothing here",
       },
+      engine: ENGINE,
       "no-prompt": NO_PROMPT,
     },
     stopAtFirstWord: true,

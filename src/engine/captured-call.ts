@@ -3,7 +3,7 @@
  * of the caller's memory once. Whatever is decided about it and done for it comes from here.
  */
 import { ERRNO } from "../base/index.ts";
-import { AT, type GuestMemory, type NotifyListener } from "../sys/index.ts";
+import { AT, type GuestMemory, MemoryBlock, type NotifyListener } from "../sys/index.ts";
 import { followsLinks, type PathPlace, type PathShape, takesDescriptor } from "../viewos/index.ts";
 
 /** PATH_MAX of linux/limits.h: longest path with its NUL. */
@@ -12,11 +12,27 @@ const PATH_OCTETS = 4096;
 /** One of the paths of a call. */
 export interface CapturedPath {
   /** Ends in NUL. */
-  octets: Uint8Array;
+  readonly text: MemoryBlock;
   /** Without the NUL. */
   length: number;
   /** Descriptor of the caller where a relative path begins, or AT_FDCWD. */
   directory: number;
+}
+
+/** Names another file by an absolute path; false when that is too long. */
+export function replacePath(place: CapturedPath, path: Uint8Array): boolean {
+  if (path.length >= PATH_OCTETS) return false;
+  place.text.octets.set(path);
+  place.text.octets[path.length] = 0;
+  place.length = path.length;
+  place.directory = AT.FDCWD;
+  return true;
+}
+
+function copyPath(from: CapturedPath, to: CapturedPath): void {
+  to.text.octets.set(from.text.octets.subarray(0, from.length + 1));
+  to.length = from.length;
+  to.directory = from.directory;
 }
 
 export class CapturedPathCall {
@@ -28,8 +44,8 @@ export class CapturedPathCall {
   follow = true;
   /** 0, or the errno that the call has earned before it could do anything. */
   errno = 0;
-  readonly first: CapturedPath = { octets: new Uint8Array(PATH_OCTETS), length: 0, directory: 0 };
-  readonly second: CapturedPath = { octets: new Uint8Array(PATH_OCTETS), length: 0, directory: 0 };
+  readonly first: CapturedPath = { text: new MemoryBlock(PATH_OCTETS), length: 0, directory: 0 };
+  readonly second: CapturedPath = { text: new MemoryBlock(PATH_OCTETS), length: 0, directory: 0 };
 
   /** Takes over a request; false when the call names no file after all. */
   read(request: NotifyListener, shape: PathShape, memory: GuestMemory): boolean {
@@ -49,9 +65,22 @@ export class CapturedPathCall {
     return true;
   }
 
+  /** The same in memory of its own, for whoever answers later. */
+  copy(): CapturedPathCall {
+    const copy = new CapturedPathCall();
+    copy.shape = this.shape;
+    copy.pid = this.pid;
+    copy.flags = this.flags;
+    copy.follow = this.follow;
+    copy.errno = this.errno;
+    copyPath(this.first, copy.first);
+    copyPath(this.second, copy.second);
+    return copy;
+  }
+
   #path(request: NotifyListener, place: PathPlace, into: CapturedPath, memory: GuestMemory): void {
     into.directory = place.directory === -1 ? AT.FDCWD : request.low(place.directory) | 0;
-    const length = memory.path(request.pid, request.argument(place.path), into.octets);
+    const length = memory.path(request.pid, request.argument(place.path), into.text);
     into.length = Math.max(0, length);
     if (this.errno !== 0) return;
     if (length < 0) this.errno = -length;

@@ -8,6 +8,8 @@ import { type Argument, CLONE, type Step } from "../sys/index.ts";
 import {
   AUDIT_ARCH_X86_64,
   type ArgumentTest,
+  coldRules,
+  coldTraps,
   compileFilter,
   type FilterRule,
   levelZeroRules,
@@ -99,9 +101,10 @@ export function supervisorProgram(plan: SupervisorPlan): Uint8Array {
     const isParent = program.call(SYS.tgkill, [fork.result, fork.result, 0]);
     const child = program.detached(SYS.getpid, []);
     isParent.onFailure = child;
-    launcher.send(MESSAGE.running, fork);
     launcher.step("end", SYS.exit_group, [0]);
     launcher.continueAt(child);
+    // Said by the supervisor itself: were its parent to say it, nobody would if that were killed.
+    launcher.send(MESSAGE.running, child);
   } else {
     const self = launcher.step("pid", SYS.getpid, []);
     launcher.send(MESSAGE.running, self);
@@ -197,6 +200,8 @@ export interface GuestPlan {
    * launcher is under one already, and only one of them can have a listener.
    */
   readonly traps: readonly Trap[] | undefined;
+  /** Rules of the filter that go before those of the traps. */
+  readonly rules?: readonly FilterRule[];
   /** Undefined: a holder, which only keeps the view alive. */
   readonly command: Command | undefined;
   /** A holder says there, with one octet, that the view is complete, and ends with its peer. */
@@ -216,7 +221,7 @@ export function guestProgram(plan: GuestPlan): Uint8Array {
   restoreAfterNode(launcher, plan);
   const { traps } = plan;
   if ("outside" in enter && enter.outside.traced) beTraced(launcher, traps ?? []);
-  else if (traps !== undefined) installFilter(launcher, plan.session, traps, enter);
+  else if (traps !== undefined) installFilter(launcher, plan, traps);
   // Without namespaces it is the supervisor who mounts and names, once it sees the calls.
   if ("outside" in enter) furnish(launcher, enter.outside);
   if ("nest" in enter) {
@@ -395,18 +400,20 @@ function listenerMessageRule(session: number): FilterRule {
   };
 }
 
-function installFilter(
-  launcher: Launcher,
-  session: number,
-  traps: readonly Trap[],
-  enter: GuestPlan["enter"],
-): void {
+/**
+ * What a view's processes are trapped by. A trap goes before a refusal of level 0: the supervisor
+ * refuses in its place. Rare calls come last: what traps say of them has been said.
+ */
+export function viewRules(traps: readonly Trap[]): FilterRule[] {
+  return [...trapRules(traps), ...levelZeroRules(), ...coldRules(coldTraps())];
+}
+
+function installFilter(launcher: Launcher, plan: GuestPlan, traps: readonly Trap[]): void {
+  const { session, enter, rules = [] } = plan;
   const { program } = launcher;
-  const wanted = trapRules(traps);
-  const message = wanted.length === 0 ? [] : [listenerMessageRule(session)];
-  // A trap goes before a refusal of level 0: the supervisor refuses in its place.
+  const message = traps.length === 0 ? [] : [listenerMessageRule(session)];
   const passed = "outside" in enter ? outsideRules(traps, enter.outside.pass) : [];
-  const filter = compileFilter([...message, ...passed, ...wanted, ...levelZeroRules()]);
+  const filter = compileFilter([...message, ...passed, ...rules, ...viewRules(traps)]);
   // struct sock_fprog: length u16, padding, pointer.
   const descriptor = program.words([filter.length / 8, program.bytes(filter)]);
   const opened = (kind: string): Step =>

@@ -8,11 +8,14 @@ import { OUTSIDE_TRAPS, type OutsideConfig } from "./launch-outside.ts";
 import { type Instead, OutsideCalls } from "./outside-calls.ts";
 import { PathCalls } from "./path-calls.ts";
 import type { PlacedArgument } from "./placed-arguments.ts";
+import type { SharedSettings } from "./shared-settings.ts";
+import { meantType, type ViewSettings } from "./view-settings.ts";
 import { callRemotely } from "./remote-call.ts";
 
 /** What the thread that serves the guests lends. */
 export interface NotifiedGuestsHelp {
   readonly door: ControlDoor;
+  readonly settings: SharedSettings<ViewSettings>;
   readonly standpoint: Standpoint;
   /** Performs the calls that name files, also where no mount is on the way (--trap). */
   readonly all: PathCalls | undefined;
@@ -26,9 +29,9 @@ export class NotifiedGuests {
   readonly #files: PathCalls;
   readonly #all: PathCalls | undefined;
 
-  constructor(config: OutsideConfig, { door, standpoint, all }: NotifiedGuestsHelp) {
+  constructor(config: OutsideConfig, { door, settings, standpoint, all }: NotifiedGuestsHelp) {
     this.#door = door;
-    this.#calls = new OutsideCalls(config);
+    this.#calls = new OutsideCalls(config, (type) => meantType(settings.value, type));
     this.#pass = BigInt(`0x${config.pass}`);
     this.#files = new PathCalls(standpoint, [{ calls: OUTSIDE_TRAPS }]);
     this.#all = all;
@@ -76,8 +79,8 @@ function lead(call: CapturedPathCall, placed: readonly PlacedArgument[]): boolea
 }
 
 function put(path: CapturedPath, octets: Uint8Array): boolean {
-  if (octets.length > path.octets.length) return false;
-  path.octets.set(octets);
+  if (octets.length > path.text.octets.length) return false;
+  path.text.octets.set(octets);
   path.length = octets.length - 1;
   return true;
 }

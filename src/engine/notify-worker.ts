@@ -3,7 +3,7 @@
  * namespaces, takes sessions from launchers, and answers trapped calls. It never touches Node's
  * event loop.
  */
-import { parentPort, workerData } from "node:worker_threads";
+import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { ERRNO } from "../base/index.ts";
 import {
   acceptSession,
@@ -23,10 +23,13 @@ import { type GroundId, Grounds } from "./grounds.ts";
 import { explainFailure } from "./launch-failures.ts";
 import { MESSAGE, MESSAGE_HEADER_OCTETS } from "./launch-steps.ts";
 import type { OutsideConfig } from "./launch-outside.ts";
+import { ModuleCalls } from "./module-calls.ts";
+import { type ModuleMountEvent, ModuleMounts } from "./module-mounts.ts";
 import { type NestedEvent, Nesting } from "./nesting.ts";
 import { NotifiedGuests } from "./notified-guests.ts";
 import { PathCalls } from "./path-calls.ts";
-import { policyOf } from "./path-traps.ts";
+import { PathService, policyOf } from "./path-service.ts";
+import { Relief } from "./relief.ts";
 import { SharedSettings } from "./shared-settings.ts";
 import { Tracer } from "./tracer.ts";
 import { TrappedCalls } from "./trapped-calls.ts";
@@ -48,7 +51,11 @@ export interface NotifyWorkerData {
   readonly settings: SharedArrayBuffer;
   /** Where the debug log goes. */
   readonly debug: number;
+  /** To the main thread, and the bell that tells of messages on it and of modules' decisions. */
+  readonly modules: { readonly control: MessagePort; readonly bell: number };
   readonly traps: ViewTraps;
+  /** Memory of the threads that answer path calls. */
+  readonly relief: SharedArrayBuffer;
   /** Descriptor that a trace is written to. */
   readonly traceTo: number;
 }
@@ -72,10 +79,13 @@ export type NotifyWorkerEvent =
   /** A guest with that pid has installed its filter. */
   | { readonly kind: "entered"; readonly pid: number; readonly ground: GroundId }
   | NestedEvent
+  | ModuleMountEvent
   /** The view on that ground, which "nested" announced, is complete. */
   | { readonly kind: "born"; readonly ground: GroundId }
   /** The process that was watched for the view on that ground has ended. */
   | { readonly kind: "ended"; readonly ground: GroundId }
+  /** A module has not decided a call in time. */
+  | { readonly kind: "late" }
   /** No process of the view is left. */
   | { readonly kind: "empty" };
 
@@ -108,7 +118,11 @@ class NotifyLoop {
   readonly #tracer: Tracer | undefined;
   readonly #door: ControlDoor;
   readonly #calls: { perform(request: NotifyListener): Answer };
+  readonly #modules: ModuleCalls;
+  readonly #mounts: ModuleMounts;
   readonly #debug: DebugLog;
+  readonly #paths: PathService | undefined;
+  readonly #relief: Relief;
 
   constructor(data: NotifyWorkerData) {
     this.#data = data;
@@ -119,14 +133,33 @@ class NotifyLoop {
     const settings = new SharedSettings(NO_SETTINGS, data.settings);
     const standpoint = this.#standpoint;
     const { paths, trace } = data.traps;
-    const named =
-      paths === undefined
-        ? undefined
-        : new PathCalls(standpoint, trapsOf(paths.calls), policyOf(paths));
+    this.#relief = new Relief(data.relief);
+    this.#paths = paths && new PathService(standpoint, this.#grounds, paths, this.#relief);
     this.#calls =
       data.outside === undefined
-        ? new TrappedCalls(standpoint, this.#grounds, { door, settings }, named)
-        : new NotifiedGuests(data.outside, { door, standpoint, all: named });
+        ? new TrappedCalls(standpoint, this.#grounds, { door, settings }, this.#paths)
+        : new NotifiedGuests(data.outside, {
+            door,
+            settings,
+            standpoint,
+            all: paths && new PathCalls(standpoint, trapsOf(paths.calls), policyOf(paths)),
+          });
+    this.#mounts = new ModuleMounts({
+      standpoint,
+      grounds: this.#grounds,
+      settings,
+      beforeMount: () => this.#paths?.forget(),
+      post: (event) => this.#post(event),
+    });
+    this.#modules = new ModuleCalls({
+      ...data.modules,
+      mounts: this.#mounts,
+      standpoint,
+      grounds: this.#grounds,
+      policy: paths === undefined ? undefined : policyOf(paths),
+      perform: (request) => this.#performOwn(request),
+      onLate: () => this.#post({ kind: "late" }),
+    });
     this.#debug = new DebugLog(settings, data.debug, (path) => standpoint.openProc(path));
     if (trace !== undefined) this.#tracer = new Tracer(trace, data.traceTo);
     this.#sessions.add(data.session);
@@ -137,9 +170,14 @@ class NotifyLoop {
   run(): void {
     while (this.#sessions.size > 0 || this.#listeners.size > 0) {
       if (this.#changed) this.#watch();
-      this.#watched.wait();
+      if (this.#watched.wait(this.#patienceMs()) === 0) {
+        this.#modules.expire();
+        this.#paths?.forget();
+      }
       if (this.#watched.events(0) !== 0 && !this.#obey()) return;
-      for (let index = 1; index < this.#watched.size; index++) {
+      // Before any call: what has been inserted or removed counts from then on.
+      if (this.#watched.events(1) !== 0) this.#hearModules();
+      for (let index = 2; index < this.#watched.size; index++) {
         const events = this.#watched.events(index);
         if (events !== 0) this.#serve(this.#watched.descriptor(index), events);
       }
@@ -147,14 +185,37 @@ class NotifyLoop {
     this.#post({ kind: "empty" });
   }
 
+  /** How long a wait may last: until a module is late, or the path calls forget. */
+  #patienceMs(): number {
+    const [late, forget] = [this.#modules.waitMs(), this.#paths?.forgetAfterMs ?? -1];
+    if (late === -1 || forget === -1) return Math.max(late, forget);
+    return Math.min(late, forget);
+  }
+
+  #hearModules(): void {
+    this.#paths?.rest();
+    this.#modules.hear();
+    // Only this thread asks the modules: no other may answer in its place any more.
+    if (!this.#modules.isEmpty) this.#relief.retire();
+  }
+
+  /** Takes a call that a module wants. */
+  #offer(request: NotifyListener): Answer | undefined {
+    if (this.#modules.isEmpty) return undefined;
+    this.#paths?.rest();
+    return this.#modules.offer(request);
+  }
+
   #watch(): void {
     this.#watched.replace([
       this.#data.commands,
+      this.#data.modules.bell,
       ...this.#listening,
       ...this.#sessions,
       ...this.#watchedProcesses.keys(),
       ...this.#listeners.keys(),
     ]);
+    this.#relief.publish(this.#listeners.keys());
     this.#changed = false;
   }
 
@@ -166,6 +227,7 @@ class NotifyLoop {
     const listener = this.#listeners.get(descriptor);
     if (listener !== undefined) this.#serveListener(listener, events);
     else {
+      this.#paths?.rest();
       this.#changed = true;
       if (this.#listening.has(descriptor)) this.#sessions.add(acceptSession(descriptor));
       else if (this.#watchedProcesses.has(descriptor)) this.#processEnded(descriptor);
@@ -177,6 +239,7 @@ class NotifyLoop {
   #obey(): boolean {
     const message = receiveMessage(this.#data.commands);
     if (message === undefined) return false;
+    this.#paths?.rest();
     this.#changed = true;
     const command = JSON.parse(new TextDecoder().decode(message.octets)) as WorkerCommand;
     if (command.kind === "listen") this.#listening.add(command.descriptor);
@@ -213,7 +276,8 @@ class NotifyLoop {
   }
 
   #perform(request: NotifyListener): Answer {
-    if (request.number !== VUSESSION) return this.#calls.perform(request);
+    if (request.number !== VUSESSION) return this.#offer(request) ?? this.#performOwn(request);
+    this.#paths?.rest();
     // A view without namespaces has none that another could be made in.
     if (this.#data.outside !== undefined) return failure(ERRNO.ENOSYS);
     const outermost = this.#outermost.get(request.descriptor);
@@ -221,6 +285,10 @@ class NotifyLoop {
     if (session !== undefined) this.#sessions.add(session);
     this.#changed = true;
     return answer;
+  }
+
+  #performOwn(request: NotifyListener): Answer {
+    return this.#mounts.perform(request, (own) => this.#calls.perform(own));
   }
 
   #serveSession(session: number): void {
@@ -270,7 +338,9 @@ class NotifyLoop {
   #enter(message: SessionMessage, pid: number): void {
     const [listener, mounts, names] = message.descriptors;
     if (listener === undefined || mounts === undefined || names === undefined) return;
-    const ground = this.#grounds.add(mounts, names).mnt;
+    const held = this.#grounds.add(mounts, names);
+    const ground = held.mnt;
+    this.#paths?.enter(held, pid, pid);
     this.#listeners.set(listener, new NotifyListener(listener));
     this.#outermost.set(listener, ground);
     this.#post({ kind: "entered", pid, ground });

@@ -109,9 +109,12 @@ export class OutsideCalls {
   readonly #mounts: VirtualMounts;
   readonly #calls = new Map<number, ReadonlyMap<number, PathCall>>();
   readonly #names = new Map<number, Uint8Array>();
+  readonly #meant: (type: string) => string;
 
-  constructor(config: OutsideConfig) {
+  /** @param meant what a mount type is an alias of. */
+  constructor(config: OutsideConfig, meant = (type: string): string => type) {
     this.#config = config;
+    this.#meant = meant;
     this.#mounts = new VirtualMounts(this.#paths.table, config.folder);
     for (const arch of [AUDIT_ARCH_X86_64, AUDIT_ARCH_I386]) {
       const calls = new SyscallTable(arch).calls();
@@ -202,7 +205,7 @@ export class OutsideCalls {
       source: source ?? "none",
       sourcePlace: typeof from === "number" ? from : from.place,
       target: target.place,
-      type: type ?? "",
+      type: this.#meant(type ?? ""),
       flags,
       data: data ?? "",
     });

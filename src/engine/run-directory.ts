@@ -17,6 +17,7 @@ import { join } from "node:path";
 import { EXIT, V2Error } from "../base/index.ts";
 import { isListening, namespaceId } from "../sys/index.ts";
 import type { OutsideIdentity } from "./launch-outside.ts";
+import type { PathTraps } from "./path-traps.ts";
 
 /**
  * `$XDG_RUNTIME_DIR/virtualsquare`, or `/tmp/virtualsquare-UID` when that is not set or not ours.
@@ -97,11 +98,18 @@ export interface RegisteredView {
   readonly supervisorPid: number;
   /** Identity of the view's user namespace: tells a live view from a reused process number. */
   readonly userNamespace: string;
+  /** What its modules want to be trapped (`encodeTraps`); who enters must be, too. */
+  readonly modules?: string;
   /** The named view that it was made in. */
   readonly parent?: string;
   /** The view has no namespaces: how its guests are known and let pass (rung C). */
   readonly outside?: OutsideIdentity;
+  /** Path calls that the supervisor answers for every process that enters. */
+  readonly paths?: PathTraps;
 }
+
+/** A supervisor's socket listens that soon after it was made, in milliseconds. */
+const LISTENS_WITHIN_MS = 1000;
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/;
 
@@ -169,11 +177,20 @@ export function listViews(): RegisteredView[] {
   return namesIn("views").flatMap((name) => {
     const view = findView(name);
     if (view !== undefined) return [view];
-    // Left by a supervisor that was killed; a view that only begins is not registered yet.
-    const wasRegistered = existsSync(join(viewDirectory(name), "view.json"));
-    if (wasRegistered && !isListening(sessionSocketPath(name))) forgetView(name);
+    if (isLeft(name)) forgetView(name);
     return [];
   });
+}
+
+/**
+ * Was it left by a supervisor that was killed? A view that only begins is not registered yet, and
+ * its socket begins to listen just after it was made.
+ */
+function isLeft(name: string): boolean {
+  const socket = lstatSync(sessionSocketPath(name), { throwIfNoEntry: false });
+  const isRegistered = existsSync(join(viewDirectory(name), "view.json"));
+  const isOld = socket !== undefined && Date.now() - socket.mtimeMs > LISTENS_WITHIN_MS;
+  return (isRegistered || isOld) && !isListening(sessionSocketPath(name));
 }
 
 /** A running view by name. */

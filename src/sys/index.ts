@@ -1,5 +1,6 @@
 /** The door of the kernel layer. */
 export * from "./accounts.ts";
+export * from "./bell.ts";
 export * from "./credentials.ts";
 export * from "./descriptor.ts";
 export * from "./epoll.ts";
@@ -7,14 +8,17 @@ export * from "./fd-passing.ts";
 export * from "./ethtool.ts";
 export * from "./fifo.ts";
 export * from "./file-calls.ts";
+export * from "./fuse-device.ts";
 export * from "./guest-memory.ts";
 export * from "./guest-writes.ts";
 export * from "./host-settings.ts";
 export * from "./huge-pages.ts";
 export * from "./inherited.ts";
+export * from "./interrupt.ts";
 export * from "./launch-program.ts";
 export * from "./libc.ts";
 export * from "./links.ts";
+export * from "./memory-block.ts";
 export * from "./mmsg.ts";
 export * from "./mount-tree.ts";
 export * from "./mounts.ts";

@@ -15,6 +15,9 @@ const waitpidCall = declare<(pid: number, status: Uint8Array, options: number) =
 const fcntlCall = declare<(fd: number, command: number, argument: number) => number>(
   "int fcntl(int fd, int command, int argument)",
 );
+const prctlCall = declare<(option: number, ...words: bigint[]) => number>(
+  "int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)",
+);
 const dup3Call = declare<(fd: number, number: number, flags: number) => number>(
   "int dup3(int fd, int number, int flags)",
 );
@@ -31,7 +34,11 @@ const pidfdGetfdCall = declareSyscall<(pidfd: number, fd: number, flags: number)
 );
 
 const MFD_CLOEXEC = 1;
+const MFD_ALLOW_SEALING = 2;
 const MFD_EXEC = 0x10;
+const F_ADD_SEALS = 1033;
+/** F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_WRITE (linux/fcntl.h). */
+const SEAL_ALL = 0xf;
 
 /**
  * Puts an executable image into an anonymous file; `/proc/self/fd/N` runs it.
@@ -43,6 +50,19 @@ export function executableInMemory(name: string, image: Uint8Array): number {
   if (fd === -1 && errno() === ERRNO.EINVAL) fd = memfdCreate(name, MFD_CLOEXEC);
   check(fd, "memfd_create", name);
   for (let written = 0; written < image.length; ) written += writeSync(fd, image, written);
+  return fd;
+}
+
+/**
+ * Puts octets into an anonymous file that nobody can change any more; it stands at its beginning.
+ * @returns the descriptor, close-on-exec.
+ */
+export function memoryFile(name: string, content: Uint8Array): number {
+  const fd = check(memfdCreate(name, MFD_CLOEXEC | MFD_ALLOW_SEALING), "memfd_create", name);
+  for (let at = 0; at < content.length; ) {
+    at += writeSync(fd, content, at, content.length - at, at);
+  }
+  check(fcntlCall(fd, F_ADD_SEALS, SEAL_ALL), "fcntl", name);
   return fd;
 }
 
@@ -70,6 +90,15 @@ export function waitForChild(pid: number): number {
     if (result === pid) return status[0]!;
     if (errno() !== ERRNO.EINTR) check(-1, "waitpid", String(pid));
   }
+}
+
+/**
+ * Nobody without CAP_SYS_PTRACE may look into this process through /proc any more, not even its
+ * own user (prctl(2), PR_SET_DUMPABLE).
+ */
+export function forbidInspection(): void {
+  const PR_SET_DUMPABLE = 4;
+  check(prctlCall(PR_SET_DUMPABLE, 0n, 0n, 0n, 0n), "prctl");
 }
 
 /** dup3(2): `number` names what `fd` names from now on, in one step for all threads. */

@@ -63,9 +63,12 @@ export function inView(
 }
 
 /** Process number of the supervisor of a view that is being started; undefined: none came. */
-export async function supervisorOf(name: string): Promise<number | undefined> {
+export async function supervisorOf(
+  name: string,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<number | undefined> {
   for (let i = 0; i < 50; i++) {
-    const views = JSON.parse((await v2(["view", "list", "--json"])).stdout) as {
+    const views = JSON.parse((await v2(["view", "list", "--json"], { env })).stdout) as {
       name: string;
       supervisorPid: number;
     }[];
