@@ -167,6 +167,21 @@ ${path}
     assert.ok(!existsSync(join(path, "m/here")));
   });
 
+  test(`${rung}: files made in a mount get the mask, a FIFO waits for its other end`, async () => {
+    const outcome = await inView(
+      `cd /mnt; mkfifo p; (sleep 0.2; echo through > p) & cat /mnt/p
+       for mask in 077 002 0; do umask $mask; : > /mnt/f$mask; mkdir d$mask; done; stat -c %a /mnt/*
+       echo text > '/mnt/a name'; cat '/mnt/a name'; touch -d @1000 /mnt/f0; stat -c %Y f0
+       chmod 4711 f0; stat -c %a /mnt/f0`,
+      [engine, "--mount", "tmpfs::/mnt"],
+    );
+    assert.equal(outcome.stderr, "");
+    const made = ["through", "777", "775", "700", "666", "664", "600", "644"];
+    const modes = outcome.stdout.split("\n").slice(0, made.length);
+    assert.deepEqual(modes, made);
+    assert.match(outcome.stdout, /\ntext\n1000\n4711\n$/);
+  });
+
   test(`${rung}: the host name is the view's, and /etc/hosts outside is not touched`, async () => {
     const before = hostname();
     const name = `rung-${rung}-${process.pid}`;
@@ -267,6 +282,7 @@ test("C: limits of what it has no namespaces for are told, with the remedy", asy
   for (const [option, what] of [
     ["--root", "user 0"],
     ["--net=/tmp/none", "network"],
+    ["--trap=path", "decisions about all paths"],
   ] as const) {
     const outcome = await v2(["view", "--engine=C", option, "--", "true"]);
     assert.equal(outcome.code, 69, outcome.stderr);
