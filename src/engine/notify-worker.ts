@@ -17,7 +17,7 @@ import {
   type SessionMessage,
   Standpoint,
 } from "../sys/index.ts";
-import { trapsOf, VUSESSION } from "../viewos/index.ts";
+import { VUSESSION } from "../viewos/index.ts";
 import { type Answer, failure, reply } from "./answer.ts";
 import { ConnectionCount, ControlDoor } from "./control-door.ts";
 import { DebugLog } from "./debug-log.ts";
@@ -29,7 +29,6 @@ import { ModuleCalls } from "./module-calls.ts";
 import { type ModuleMountEvent, ModuleMounts } from "./module-mounts.ts";
 import { type NestedEvent, Nesting } from "./nesting.ts";
 import { NotifiedGuests } from "./notified-guests.ts";
-import { PathCalls } from "./path-calls.ts";
 import { PathService, policyOf } from "./path-service.ts";
 import { Relief } from "./relief.ts";
 import { SharedSettings } from "./shared-settings.ts";
@@ -161,7 +160,6 @@ class NotifyLoop {
             door,
             settings,
             standpoint,
-            all: paths && new PathCalls(standpoint, trapsOf(paths.calls), policyOf(paths)),
           });
     this.#mounts = new ModuleMounts({
       standpoint,

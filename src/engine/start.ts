@@ -153,9 +153,7 @@ function startOutside(options: SupervisorOptions, rung: "C" | "D"): StartedSuper
   if (options.config.net.length > 0) throw notOn(rung, "network of its own (--net)");
   const { trace, paths } = options.config.traps;
   if (rung === "D" && trace !== undefined) throw notOn(rung, "trace (--trace)");
-  if (rung === "D" && paths !== undefined) throw notOn(rung, "calls of the supervisor (--trap)");
-  // What is denied by name may be reached by the other name of a bound directory.
-  if ((paths?.deny ?? []).length > 0) throw notOn(rung, "paths that are denied (--deny)");
+  if (paths !== undefined) throw notOn(rung, "decisions about all paths (--trap, --deny)");
   const outside = newOutsideConfig(rung === "D");
   try {
     const started = spawnSupervisor(options, undefined, { rung, outside });
