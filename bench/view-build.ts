@@ -1,8 +1,9 @@
 /**
  * What a view costs a build: `make` of a C project (c-project.ts) bare, in a view of ours, and in
  * bubblewrap with the whole file system bound, in turns. The time is that of the whole command
- * line, start of the view included. Nothing is mounted and nothing is trapped but what a view
- * always traps: the case is called `idle`.
+ * line, start of the view included. In the case `idle` nothing is mounted and nothing is trapped
+ * but what a view always traps. In `rung-c` the view has no namespaces and one mount, so that every
+ * path of the build goes through the supervisor.
  *
  * Needs make, cc and bwrap.
  */
@@ -20,6 +21,7 @@ const V2 = fileURLToPath(new URL("../src/cli/main.js", import.meta.url));
 const PREFIX: { readonly [name: string]: readonly string[] } = {
   bare: [],
   ours: [V2, "view", "--"],
+  "rung-c": [V2, "view", "--engine=C", "--mount", "tmpfs::/media", "--"],
   bwrap: ["bwrap", "--dev-bind", "/", "/", "--"],
 };
 
@@ -62,7 +64,7 @@ function build(prefix: readonly string[], folder: string): Cost {
 export async function run(options: { readonly runs: number }): Promise<readonly Figure[]> {
   const folder = mkdtempSync(join(tmpdir(), "v2-bench-"));
   const names = Object.keys(PREFIX);
-  const costs: { [name: string]: Cost[] } = { bare: [], ours: [], bwrap: [] };
+  const costs: { [name: string]: Cost[] } = Object.fromEntries(names.map((name) => [name, []]));
   try {
     const { sources } = writeCProject(folder);
     process.stderr.write(`${sources} sources, ${options.runs} rounds of ${names.join(", ")}\n`);
@@ -90,5 +92,10 @@ export async function run(options: { readonly runs: number }): Promise<readonly 
     against("elapsed-bwrap", "elapsed", "bwrap"),
     against("processor-time", "processor", "bare"),
     against("processor-time-bwrap", "processor", "bwrap"),
+    costFigure(
+      { bench: "view-build", case: "rung-c", metric: "elapsed", peerName: "bare" },
+      of("elapsed", "rung-c"),
+      of("elapsed", "bare"),
+    ),
   ];
 }

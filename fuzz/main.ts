@@ -5,12 +5,18 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { fuzz } from "./fuzz.ts";
+import { FUSE_TARGETS } from "./fuse.ts";
 import type { FuzzTarget } from "./target.ts";
 import { VDE_TARGETS } from "./vde.ts";
 import { VIEWOS_TARGETS } from "./viewos.ts";
 import { WIRE_TARGETS } from "./wire.ts";
 
-const TARGETS: readonly FuzzTarget[] = [...WIRE_TARGETS, ...VDE_TARGETS, ...VIEWOS_TARGETS];
+const TARGETS: readonly FuzzTarget[] = [
+  ...WIRE_TARGETS,
+  ...VDE_TARGETS,
+  ...FUSE_TARGETS,
+  ...VIEWOS_TARGETS,
+];
 const COUNT_DEFAULT = 100_000;
 
 const { values, positionals } = parseArgs({

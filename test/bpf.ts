@@ -8,7 +8,12 @@ export interface FilteredCall {
   readonly args?: readonly bigint[];
 }
 
-export const VERDICT = { allow: 0x7fff0000, notify: 0x7fc00000, errno: 0x00050000 } as const;
+export const VERDICT = {
+  allow: 0x7fff0000,
+  trace: 0x7ff00000,
+  notify: 0x7fc00000,
+  errno: 0x00050000,
+} as const;
 
 /** Runs a filter; fails on what the kernel's checker would refuse. */
 export function runFilter(filter: Uint8Array, call: FilteredCall): number {

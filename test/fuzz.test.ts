@@ -2,12 +2,13 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { toHex } from "../src/base/index.ts";
 import { fuzz } from "../fuzz/fuzz.ts";
+import { FUSE_TARGETS } from "../fuzz/fuse.ts";
 import { VDE_TARGETS } from "../fuzz/vde.ts";
 import { VIEWOS_TARGETS } from "../fuzz/viewos.ts";
 import { WIRE_TARGETS } from "../fuzz/wire.ts";
 
 test("every parser of foreign octets withstands a thousand mutations", () => {
-  for (const target of [...WIRE_TARGETS, ...VDE_TARGETS, ...VIEWOS_TARGETS]) {
+  for (const target of [...WIRE_TARGETS, ...VDE_TARGETS, ...FUSE_TARGETS, ...VIEWOS_TARGETS]) {
     assert.ok(target.seeds().length > 0, `${target.name} has seeds`);
     const { failure } = fuzz(target, { seed: 1, count: 1000 });
     const input = failure === undefined ? "" : toHex(failure.octets);

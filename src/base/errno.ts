@@ -37,6 +37,7 @@ const TABLE = [
   [38, "ENOSYS", "Function not implemented"],
   [39, "ENOTEMPTY", "Directory not empty"],
   [40, "ELOOP", "Too many levels of symbolic links"],
+  [61, "ENODATA", "No data available"],
   [71, "EPROTO", "Protocol error"],
   [75, "EOVERFLOW", "Value too large for defined data type"],
   [87, "EUSERS", "Too many users"],
@@ -59,6 +60,8 @@ const TABLE = [
   [113, "EHOSTUNREACH", "No route to host"],
   [114, "EALREADY", "Operation already in progress"],
   [115, "EINPROGRESS", "Operation now in progress"],
+  [116, "ESTALE", "Stale file handle"],
+  [122, "EDQUOT", "Disk quota exceeded"],
 ] as const;
 
 export type ErrnoName = (typeof TABLE)[number][1];
@@ -75,6 +78,11 @@ const BY_NUMBER: ReadonlyMap<number, readonly [number, string, string]> = new Ma
 /** `errnoName(19)` is "ENODEV"; "E<n>" for a number outside the table. */
 export function errnoName(value: number): string {
   return BY_NUMBER.get(value)?.[1] ?? `E${value}`;
+}
+
+/** `errnoValue("ENODEV")` is 19; undefined for a name outside the table. */
+export function errnoValue(name: string): number | undefined {
+  return Object.hasOwn(ERRNO, name) ? ERRNO[name as ErrnoName] : undefined;
 }
 
 /** The C library's text: `errnoText(2)` is "No such file or directory". */

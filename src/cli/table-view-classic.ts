@@ -25,6 +25,11 @@ const OUTPUT: OptionSpec = {
   value: "FILE",
   help: "the debug log goes there",
 };
+const ENGINE: OptionSpec = {
+  type: "string",
+  value: "auto|A|B|C|D",
+  help: "how the view is made (v2 doctor); kmview takes those with a filter in the kernel, A to C",
+};
 const START_UP =
   "Before CMD the start-up files /etc/viewosrc, /etc/vurc, ~/.viewosrc and ~/.vurc are run in the view, those that exist and are executable.";
 
@@ -34,7 +39,8 @@ export const UMVIEW: CommandSpec = {
   group: GROUP,
   aliases: ["umview", "kmview"],
   summary: "v2 view in the words of View-OS",
-  usage: "[-V NAME] [-p MODULE[,OPTIONS]]… [-f FILE] [-s] [-o FILE] [-q] [-xnu] [CMD…]",
+  usage:
+    "[-V NAME] [-p MODULE[,OPTIONS]]… [-f FILE] [-s] [-o FILE] [-q] [-xnu] [--engine=E] [CMD…]",
   details: [START_UP],
   options: {
     viewname: NAME,
@@ -61,6 +67,7 @@ export const UMVIEW: CommandSpec = {
     noksysvm: nothing("no PTRACE_SYSVM"),
     nokviewos: nothing("no PTRACE_VIEWOS"),
     recursive: nothing("on the hypervisor that runs already", "u"),
+    engine: ENGINE,
     "no-prompt": NO_PROMPT,
   },
   stopAtFirstWord: true,
@@ -117,6 +124,7 @@ export const VIEW_CLASSIC_COMMANDS: readonly CommandSpec[] = [
         value: "N",
         help: "level for syslog; does nothing here",
       },
+      engine: ENGINE,
       "no-prompt": NO_PROMPT,
     },
     stopAtFirstWord: true,

@@ -68,6 +68,7 @@ export const VIEW_COMMANDS: readonly CommandSpec[] = [
       ["v2 view --mount tmpfs::/mnt -- make -C /mnt", "a command with a private /mnt"],
       ["v2 view --name alice --net /tmp/lan,ip=10.77.0.2/24", "a host on a virtual LAN"],
       ["v2 view --trace=path,exec -- make", "which files and programs a build uses"],
+      ["v2 view --deny ~/.ssh -- npm install", "a command that does not get at your keys"],
       ["v2 view --trace-to calls.json --json -- ./configure", "the same for a program to read"],
     ],
     load: () => import("./view.ts"),

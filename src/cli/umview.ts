@@ -102,6 +102,9 @@ export async function startClassicView(
     options: {
       ...(name === undefined ? {} : { name }),
       ...(options["secure"] === true ? { root: true } : {}),
+      ...(options["engine"] === undefined ? {} : { engine: options["engine"] }),
+      // The kernel module of kmview let only the calls through to it that somebody wanted.
+      ...(calledAs.endsWith("kmview") ? { filtering: true } : {}),
       ...(options["no-prompt"] === true ? { "no-prompt": true } : {}),
       ...(isPromptingShell(argv) ? { "prompt-for": argv[0] } : {}),
     },

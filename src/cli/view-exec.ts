@@ -36,5 +36,6 @@ export async function run(invocation: Invocation): Promise<number> {
   const session = inside ?? connectToView(name);
   const command = argv.length > 0 ? argv : [process.env["SHELL"] ?? "/bin/sh"];
   if (isPromptingShell(command)) showInPrompt(name, command[0]);
-  becomeGuest(session, existingView(view), command, inherited, {}, inside !== undefined);
+  const traps = view.paths === undefined ? {} : { paths: view.paths };
+  becomeGuest(session, existingView(view), command, inherited, traps, inside !== undefined);
 }

@@ -141,6 +141,7 @@ export async function run(invocation: Invocation): Promise<number> {
     config: { name, net, traps },
     ...(trace === undefined ? {} : { traceTo: file ?? STANDARD_ERROR }),
     ...(rung === undefined ? {} : { rung }),
+    filtering: options["filtering"] === true,
   });
   if (file !== undefined) closeSync(file);
   const shownAs = name ?? `view[${supervisor.pid}]`;

@@ -3,7 +3,7 @@
  * of the caller's memory once. Whatever is decided about it and done for it comes from here.
  */
 import { ERRNO } from "../base/index.ts";
-import { AT, type GuestMemory, type NotifyListener } from "../sys/index.ts";
+import { AT, type GuestMemory, MemoryBlock, type NotifyListener } from "../sys/index.ts";
 import { followsLinks, type PathPlace, type PathShape, takesDescriptor } from "../viewos/index.ts";
 
 /** PATH_MAX of linux/limits.h: longest path with its NUL. */
@@ -12,7 +12,7 @@ const PATH_OCTETS = 4096;
 /** One of the paths of a call. */
 export interface CapturedPath {
   /** Ends in NUL. */
-  octets: Uint8Array;
+  readonly text: MemoryBlock;
   /** Without the NUL. */
   length: number;
   /** Descriptor of the caller where a relative path begins, or AT_FDCWD. */
@@ -28,8 +28,8 @@ export class CapturedPathCall {
   follow = true;
   /** 0, or the errno that the call has earned before it could do anything. */
   errno = 0;
-  readonly first: CapturedPath = { octets: new Uint8Array(PATH_OCTETS), length: 0, directory: 0 };
-  readonly second: CapturedPath = { octets: new Uint8Array(PATH_OCTETS), length: 0, directory: 0 };
+  readonly first: CapturedPath = { text: new MemoryBlock(PATH_OCTETS), length: 0, directory: 0 };
+  readonly second: CapturedPath = { text: new MemoryBlock(PATH_OCTETS), length: 0, directory: 0 };
 
   /** Takes over a request; false when the call names no file after all. */
   read(request: NotifyListener, shape: PathShape, memory: GuestMemory): boolean {
@@ -51,7 +51,7 @@ export class CapturedPathCall {
 
   #path(request: NotifyListener, place: PathPlace, into: CapturedPath, memory: GuestMemory): void {
     into.directory = place.directory === -1 ? AT.FDCWD : request.low(place.directory) | 0;
-    const length = memory.path(request.pid, request.argument(place.path), into.octets);
+    const length = memory.path(request.pid, request.argument(place.path), into.text);
     into.length = Math.max(0, length);
     if (this.errno !== 0) return;
     if (length < 0) this.errno = -length;

@@ -10,7 +10,13 @@ import {
   replaceDescriptor,
   waitWritable,
 } from "../sys/index.ts";
-import { argumentsText, captureArguments, SyscallTable, VUCTL } from "../viewos/index.ts";
+import {
+  argumentsText,
+  captureArguments,
+  quoteOctets,
+  SyscallTable,
+  VUCTL,
+} from "../viewos/index.ts";
 import type { Answer } from "./answer.ts";
 import type { SharedSettings } from "./shared-settings.ts";
 import { resultText } from "./tracer.ts";
@@ -72,12 +78,13 @@ export class DebugLog {
   /** Logs a trapped call and what it came to; to be called before the reply. */
   call(request: NotifyListener, answer: Answer): void {
     const { pid } = request;
-    if (this.wants("s", pid)) this.log("s", pid, this.#describe(request) + resultText(answer));
-    if (this.wants("c", pid)) {
-      const who = answer.kind === "continue" ? "the kernel" : "the view";
-      this.log("c", pid, `${this.#name(request)}: ${who}`);
-    }
-    if (this.wants("a", pid)) this.log("a", pid, `${this.#name(request)}: ${answer.kind}`);
+    const name = this.#name(request);
+    const described = this.wants("s", pid) || this.wants("p", pid);
+    const { text, paths } = described ? this.#describe(request, name) : { text: "", paths: [] };
+    this.log("s", pid, text + resultText(answer));
+    for (const path of paths) this.log("p", pid, `${name}: ${path}`);
+    this.log("c", pid, `${name}: ${answer.kind === "continue" ? "the kernel" : "the view"}`);
+    this.log("a", pid, `${name}: ${answer.kind}`);
   }
 
   #table(arch: number): SyscallTable {
@@ -91,15 +98,22 @@ export class DebugLog {
     return this.#table(request.arch).numbered(request.number)?.name ?? `call ${request.number}`;
   }
 
-  #describe(request: NotifyListener): string {
+  #describe(
+    request: NotifyListener,
+    name: string,
+  ): { readonly text: string; readonly paths: readonly string[] } {
     const { pid, arch, number } = request;
     const call = number === VUCTL ? undefined : this.#table(arch).numbered(number);
-    if (call === undefined) return `${this.#name(request)}()`;
-    const captured = captureArguments(call.arguments, request, {
+    if (call === undefined) return { text: `${name}()`, paths: [] };
+    const { arguments: kinds } = call;
+    const captured = captureArguments(kinds, request, {
       string: (address, limit) => this.#memory.string(pid, address, limit),
       octets: (address, length) => this.#memory.octets(pid, address, length),
     });
-    return call.name + argumentsText(call.arguments, request, captured);
+    const paths = captured.flatMap((found, index) =>
+      kinds[index] === "path" && found instanceof Uint8Array ? [quoteOctets(found)] : [],
+    );
+    return { text: name + argumentsText(kinds, request, captured), paths };
   }
 
   /** The caller waits, so its line of descent stands still as far as it matters. */

@@ -62,6 +62,11 @@ export class Grounds {
     return kind === "mnt" ? this.#mnt.get(inode) : this.#uts.get(inode);
   }
 
+  /** Does the thread stand there? */
+  isOn(ground: Ground): boolean {
+    return this.#standing === ground;
+  }
+
   /** Moves the thread to a ground. */
   stand(ground: Ground): void {
     if (this.#standing === ground) return;

@@ -36,6 +36,12 @@ const ANCESTORS_MAX = 64;
 const BOUND_MAX = 4096;
 /** Instead of a mount's id: in none of them. */
 const NOT_BOUND = 0;
+/**
+ * How long it is remembered what was found at a path, and where a thread stands. What guests do
+ * themselves is known at once; this is for the rest of the host.
+ */
+const REMEMBERED_MS = 20;
+const REMEMBERED_MAX = 4096;
 
 /** Links of /proc that stand for an object of a process (proc(5)). */
 const OBJECT_LINK = /^\/proc\/\d+\/(?:task\/\d+\/)?(?:cwd|root|exe|fd\/\d+|map_files\/[^/]+)$/;
@@ -65,6 +71,12 @@ export class GuestPaths {
   /** By process: the bound mount that it has entered last, or NOT_BOUND. */
   readonly #bound = new Map<number, number>();
   readonly #mountNamespace = this.links.read("/proc/self/ns/mnt") ?? "";
+  /** Somebody has made a namespace or taken another root. */
+  #someLeft = false;
+  /** Ends of what is remembered. */
+  #rememberedUntil = 0;
+  readonly #found = new Map<string, Found>();
+  readonly #directories = new Map<number, Place>();
   /** The caller whose call is being answered. */
   #tid = 0;
   readonly #host: WalkHost = {
@@ -75,10 +87,30 @@ export class GuestPaths {
   /** From now on it is this thread's call that is answered. */
   attend(tid: number): void {
     this.#tid = tid;
+    const now = performance.now();
+    if (now > this.#rememberedUntil || this.#found.size > REMEMBERED_MAX) {
+      this.forget();
+      this.#rememberedUntil = now + REMEMBERED_MS;
+    }
+  }
+
+  /** Links, directories or mounts have changed, or will have when the caller goes on. */
+  forget(): void {
+    this.#found.clear();
+    this.#directories.clear();
+  }
+
+  /** Somebody may have a mount namespace or a root of its own from now on. */
+  someLeft(): void {
+    this.#someLeft = true;
   }
 
   /** Callers with a mount namespace or a root of their own are answered by the kernel. */
   isElsewhere(): boolean {
+    return this.#someLeft && this.#isInAnother();
+  }
+
+  #isInAnother(): boolean {
     return (
       this.links.read(`/proc/${this.#tid}/ns/mnt`) !== this.#mountNamespace ||
       this.links.read(`/proc/${this.#tid}/root`) !== "/"
@@ -94,9 +126,13 @@ export class GuestPaths {
 
   /** Where the caller's relative paths begin; undefined when it is gone. */
   standing(): Standing | undefined {
+    const known = this.#directories.get(this.#tid);
+    if (known !== undefined) return { root: this.#root, directory: known };
     const cwd = this.links.read(`/proc/${this.#tid}/cwd`);
     if (cwd === undefined) return undefined;
-    return { root: this.#root, directory: this.placeOf(cwd) };
+    const directory = this.placeOf(cwd);
+    this.#directories.set(this.#tid, directory);
+    return { root: this.#root, directory };
   }
 
   /** What a real path of the caller's is in the view. */
@@ -170,6 +206,17 @@ export class GuestPaths {
   }
 
   #look(real: string): Found {
+    // Links of /proc are not the same for everybody.
+    if (real.startsWith("/proc/")) return this.#lookNow(real);
+    let found = this.#found.get(real);
+    if (found === undefined) {
+      found = this.#lookNow(real);
+      this.#found.set(real, found);
+    }
+    return found;
+  }
+
+  #lookNow(real: string): Found {
     if (real === "/proc/self") return { kind: "link", text: String(this.#group()) };
     if (real === "/proc/thread-self") {
       return { kind: "link", text: `${this.#group()}/task/${this.#tid}` };

@@ -40,5 +40,14 @@ export {
   type ViewOptions,
 } from "./view.ts";
 export { parseViewNet, type ViewNet } from "./view-net.ts";
+export {
+  FuseThread,
+  mountFuse,
+  mountVirtualFiles,
+  OWN_FILE_SYSTEMS,
+  type VirtualMount,
+  type VirtualMountOptions,
+} from "./fuse-mount.ts";
+export type { FuseMountRequest } from "./fuse-worker.ts";
 export type { ViewNames } from "./view-state.ts";
 export { connectToView } from "./view-session.ts";

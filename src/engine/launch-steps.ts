@@ -17,6 +17,10 @@ export const MESSAGE = {
    * "L" pid, with descriptors [listener, mount namespace, UTS namespace]: the filter is in place.
    */
   listener: 0x4c,
+  /** "T" pid: waits until it is traced. */
+  traced: 0x54,
+  /** "Y" 0, or a negative errno: whether a filter picks the calls that the tracer sees. */
+  filtered: 0x59,
   /** "C" pid, with [stream socket]: whoever sent it wants the control socket at its other end. */
   control: 0x43,
   /**

@@ -17,8 +17,8 @@ import {
   type Trap,
   trapRules,
 } from "../viewos/index.ts";
+import { beTraced, enterOutside, type OutsideView, outsideRules } from "./launch-outside.ts";
 import type { ViewNet } from "./view-net.ts";
-import { enterOutside, type OutsideView, passRules } from "./launch-outside.ts";
 import { Launcher, LISTENER_MESSAGE_FLAGS, MESSAGE } from "./launch-steps.ts";
 
 const PR_CAP_AMBIENT = 47;
@@ -198,6 +198,8 @@ export interface GuestPlan {
    * launcher is under one already, and only one of them can have a listener.
    */
   readonly traps: readonly Trap[] | undefined;
+  /** Rules of the filter that go before those of the traps. */
+  readonly rules?: readonly FilterRule[];
   /** Undefined: a holder, which only keeps the view alive. */
   readonly command: Command | undefined;
   /** A holder says there, with one octet, that the view is complete, and ends with its peer. */
@@ -215,7 +217,9 @@ export function guestProgram(plan: GuestPlan): Uint8Array {
   else makeView(launcher, enter.create);
   launcher.attempt(SYS.chdir, [launcher.program.string(plan.directory)]);
   restoreAfterNode(launcher, plan);
-  if (plan.traps !== undefined) installFilter(launcher, plan.session, plan.traps, enter);
+  const { traps } = plan;
+  if ("outside" in enter && enter.outside.traced) beTraced(launcher, traps ?? []);
+  else if (traps !== undefined) installFilter(launcher, plan, traps);
   // Without namespaces it is the supervisor who mounts and names, once it sees the calls.
   if ("outside" in enter) furnish(launcher, enter.outside);
   if ("nest" in enter) {
@@ -394,18 +398,14 @@ function listenerMessageRule(session: number): FilterRule {
   };
 }
 
-function installFilter(
-  launcher: Launcher,
-  session: number,
-  traps: readonly Trap[],
-  enter: GuestPlan["enter"],
-): void {
+function installFilter(launcher: Launcher, plan: GuestPlan, traps: readonly Trap[]): void {
+  const { session, enter, rules = [] } = plan;
   const { program } = launcher;
   const wanted = trapRules(traps);
   const message = wanted.length === 0 ? [] : [listenerMessageRule(session)];
   // A trap goes before a refusal of level 0: the supervisor refuses in its place.
-  const passed = "outside" in enter ? passRules(traps, enter.outside.pass) : [];
-  const filter = compileFilter([...message, ...passed, ...wanted, ...levelZeroRules()]);
+  const passed = "outside" in enter ? outsideRules(traps, enter.outside.pass) : [];
+  const filter = compileFilter([...message, ...passed, ...rules, ...wanted, ...levelZeroRules()]);
   // struct sock_fprog: length u16, padding, pointer.
   const descriptor = program.words([filter.length / 8, program.bytes(filter)]);
   const opened = (kind: string): Step =>

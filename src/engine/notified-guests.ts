@@ -1,34 +1,86 @@
 /** Rung C: what is decided about calls, told to guests that wait in a notification. */
-import type { NotifyListener } from "../sys/index.ts";
+import type { NotifyListener, Standpoint } from "../sys/index.ts";
 import { VUCTL } from "../viewos/index.ts";
 import type { Answer } from "./answer.ts";
+import type { CapturedPath, CapturedPathCall } from "./captured-call.ts";
 import type { ControlDoor } from "./control-door.ts";
-import type { OutsideConfig } from "./launch-outside.ts";
-import { OutsideCalls } from "./outside-calls.ts";
+import { OUTSIDE_TRAPS, type OutsideConfig } from "./launch-outside.ts";
+import { type Instead, OutsideCalls } from "./outside-calls.ts";
+import { PathCalls } from "./path-calls.ts";
+import type { PlacedArgument } from "./placed-arguments.ts";
+import type { SharedSettings } from "./shared-settings.ts";
+import { meantType, type ViewSettings } from "./view-settings.ts";
 import { callRemotely } from "./remote-call.ts";
+
+/** What the thread that serves the guests lends. */
+export interface NotifiedGuestsHelp {
+  readonly door: ControlDoor;
+  readonly settings: SharedSettings<ViewSettings>;
+  readonly standpoint: Standpoint;
+  /** Performs the calls that name files, also where no mount is on the way (--trap). */
+  readonly all: PathCalls | undefined;
+}
 
 export class NotifiedGuests {
   readonly #calls: OutsideCalls;
   readonly #door: ControlDoor;
   readonly #pass: bigint;
+  /** Performs calls on files in mounts. */
+  readonly #files: PathCalls;
+  readonly #all: PathCalls | undefined;
 
-  constructor(config: OutsideConfig, door: ControlDoor) {
+  constructor(config: OutsideConfig, { door, settings, standpoint, all }: NotifiedGuestsHelp) {
     this.#door = door;
-    this.#calls = new OutsideCalls(config);
+    this.#calls = new OutsideCalls(config, (type) => meantType(settings.value, type));
     this.#pass = BigInt(`0x${config.pass}`);
+    this.#files = new PathCalls(standpoint, [{ calls: OUTSIDE_TRAPS }]);
+    this.#all = all;
   }
 
   /** Performs one request, or leaves it to the kernel. */
   perform(request: NotifyListener): Answer {
     if (request.number === VUCTL) return this.#door.call(request.pid);
     const decision = this.#calls.decide(request);
-    if (decision.kind !== "instead") return decision;
-    const result = callRemotely(request, { placed: decision.placed, pass: this.#pass });
+    if (decision.kind === "instead") return this.#instead(request, decision);
+    if (decision.kind !== "continue" || this.#all === undefined) return decision;
+    const captured = this.#all.capture(request);
+    return captured === undefined ? decision : this.#all.perform(request, captured);
+  }
+
+  #instead(request: NotifyListener, instead: Instead): Answer {
+    const { placed, after } = instead;
+    const captured = this.#files.capture(request);
+    if (captured !== undefined && lead(captured, placed)) {
+      const answer = this.#files.perform(request, captured);
+      if (answer.kind !== "continue") {
+        after(answer.kind === "done" ? answer.errno : 0);
+        return answer;
+      }
+    }
+    // A change of directory, a program, a descriptor of a mere name: only the guest can do it.
+    const result = callRemotely(request, { ...instead, pass: this.#pass });
     if (result.kind === "refused") {
-      decision.after(result.errno);
+      after(result.errno);
       return { kind: "done", errno: result.errno };
     }
-    decision.after(result.kind === "returned" ? result.errno : 0);
+    after(result.kind === "returned" ? result.errno : 0);
     return { kind: "later" };
   }
+}
+
+/** Gives a call other paths; false when it is about more than paths. */
+function lead(call: CapturedPathCall, placed: readonly PlacedArgument[]): boolean {
+  const { first, second } = call.shape;
+  return placed.every(({ index, content }) => {
+    if (!(content instanceof Uint8Array)) return false;
+    if (index === first.path) return put(call.first, content);
+    return index === second?.path && put(call.second, content);
+  });
+}
+
+function put(path: CapturedPath, octets: Uint8Array): boolean {
+  if (octets.length > path.text.octets.length) return false;
+  path.text.octets.set(octets);
+  path.length = octets.length - 1;
+  return true;
 }

@@ -3,9 +3,8 @@
  * namespaces, takes sessions from launchers, and answers trapped calls. It never touches Node's
  * event loop.
  */
-import { writeSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
-import { ERRNO, errnoText, EXIT } from "../base/index.ts";
+import { ERRNO } from "../base/index.ts";
 import {
   acceptSession,
   closeDescriptor,
@@ -13,7 +12,6 @@ import {
   POLLIN,
   PollSet,
   receiveMessage,
-  sendMessage,
   type SessionMessage,
   Standpoint,
 } from "../sys/index.ts";
@@ -22,21 +20,19 @@ import { type Answer, failure, reply } from "./answer.ts";
 import { ConnectionCount, ControlDoor } from "./control-door.ts";
 import { DebugLog } from "./debug-log.ts";
 import { type GroundId, Grounds } from "./grounds.ts";
+import { explainFailure } from "./launch-failures.ts";
 import { MESSAGE, MESSAGE_HEADER_OCTETS } from "./launch-steps.ts";
 import type { OutsideConfig } from "./launch-outside.ts";
 import { type NestedEvent, Nesting } from "./nesting.ts";
 import { NotifiedGuests } from "./notified-guests.ts";
 import { PathCalls } from "./path-calls.ts";
-import { policyOf } from "./path-traps.ts";
+import { PathService, policyOf } from "./path-service.ts";
+import { Relief } from "./relief.ts";
 import { SharedSettings } from "./shared-settings.ts";
 import { Tracer } from "./tracer.ts";
 import { TrappedCalls } from "./trapped-calls.ts";
 import { NO_SETTINGS } from "./view-settings.ts";
 import type { ViewTraps } from "./view-traps.ts";
-
-/** ENOSPC of unshare(2) has nothing to do with disks. */
-const LIMIT_HINT =
-  "\n    a limit of namespaces is reached; 'v2 doctor' tells which, and how to lift it";
 
 export interface NotifyWorkerData {
   /** The first launcher's session. */
@@ -54,6 +50,8 @@ export interface NotifyWorkerData {
   /** Where the debug log goes. */
   readonly debug: number;
   readonly traps: ViewTraps;
+  /** Memory of the threads that answer path calls. */
+  readonly relief: SharedArrayBuffer;
   /** Descriptor that a trace is written to. */
   readonly traceTo: number;
 }
@@ -114,6 +112,8 @@ class NotifyLoop {
   readonly #door: ControlDoor;
   readonly #calls: { perform(request: NotifyListener): Answer };
   readonly #debug: DebugLog;
+  readonly #paths: PathService | undefined;
+  readonly #relief: Relief;
 
   constructor(data: NotifyWorkerData) {
     this.#data = data;
@@ -124,14 +124,17 @@ class NotifyLoop {
     const settings = new SharedSettings(NO_SETTINGS, data.settings);
     const standpoint = this.#standpoint;
     const { paths, trace } = data.traps;
-    const named =
-      paths === undefined
-        ? undefined
-        : new PathCalls(standpoint, trapsOf(paths.calls), policyOf(paths));
+    this.#relief = new Relief(data.relief);
+    this.#paths = paths && new PathService(standpoint, this.#grounds, paths, this.#relief);
     this.#calls =
       data.outside === undefined
-        ? new TrappedCalls(standpoint, this.#grounds, { door, settings }, named)
-        : new NotifiedGuests(data.outside, door);
+        ? new TrappedCalls(standpoint, this.#grounds, { door, settings }, this.#paths)
+        : new NotifiedGuests(data.outside, {
+            door,
+            settings,
+            standpoint,
+            all: paths && new PathCalls(standpoint, trapsOf(paths.calls), policyOf(paths)),
+          });
     this.#debug = new DebugLog(settings, data.debug, (path) => standpoint.openProc(path));
     if (trace !== undefined) this.#tracer = new Tracer(trace, data.traceTo);
     this.#sessions.add(data.session);
@@ -142,7 +145,7 @@ class NotifyLoop {
   run(): void {
     while (this.#sessions.size > 0 || this.#listeners.size > 0) {
       if (this.#changed) this.#watch();
-      this.#watched.wait();
+      if (this.#watched.wait(this.#paths?.forgetAfterMs ?? -1) === 0) this.#paths?.forget();
       if (this.#watched.events(0) !== 0 && !this.#obey()) return;
       for (let index = 1; index < this.#watched.size; index++) {
         const events = this.#watched.events(index);
@@ -160,6 +163,7 @@ class NotifyLoop {
       ...this.#watchedProcesses.keys(),
       ...this.#listeners.keys(),
     ]);
+    this.#relief.publish(this.#listeners.keys());
     this.#changed = false;
   }
 
@@ -171,6 +175,7 @@ class NotifyLoop {
     const listener = this.#listeners.get(descriptor);
     if (listener !== undefined) this.#serveListener(listener, events);
     else {
+      this.#paths?.rest();
       this.#changed = true;
       if (this.#listening.has(descriptor)) this.#sessions.add(acceptSession(descriptor));
       else if (this.#watchedProcesses.has(descriptor)) this.#processEnded(descriptor);
@@ -182,6 +187,7 @@ class NotifyLoop {
   #obey(): boolean {
     const message = receiveMessage(this.#data.commands);
     if (message === undefined) return false;
+    this.#paths?.rest();
     this.#changed = true;
     const command = JSON.parse(new TextDecoder().decode(message.octets)) as WorkerCommand;
     if (command.kind === "listen") this.#listening.add(command.descriptor);
@@ -219,6 +225,7 @@ class NotifyLoop {
 
   #perform(request: NotifyListener): Answer {
     if (request.number !== VUSESSION) return this.#calls.perform(request);
+    this.#paths?.rest();
     // A view without namespaces has none that another could be made in.
     if (this.#data.outside !== undefined) return failure(ERRNO.ENOSYS);
     const outermost = this.#outermost.get(request.descriptor);
@@ -264,7 +271,7 @@ class NotifyLoop {
         break;
       case MESSAGE.failed:
       case MESSAGE.notExecuted:
-        this.#explain(session, message, value);
+        explainFailure(session, message, value);
         break;
       default:
         for (const descriptor of message.descriptors) closeDescriptor(descriptor);
@@ -275,7 +282,9 @@ class NotifyLoop {
   #enter(message: SessionMessage, pid: number): void {
     const [listener, mounts, names] = message.descriptors;
     if (listener === undefined || mounts === undefined || names === undefined) return;
-    const ground = this.#grounds.add(mounts, names).mnt;
+    const held = this.#grounds.add(mounts, names);
+    const ground = held.mnt;
+    this.#paths?.enter(held, pid, pid);
     this.#listeners.set(listener, new NotifyListener(listener));
     this.#outermost.set(listener, ground);
     this.#post({ kind: "entered", pid, ground });
@@ -291,29 +300,6 @@ class NotifyLoop {
   #connect({ descriptors: [socket, ...others] }: SessionMessage, pid: number): void {
     for (const descriptor of others) closeDescriptor(descriptor);
     if (socket !== undefined) this.#door.take(socket, pid);
-  }
-
-  /** A launcher failed: say why on its standard error and tell it its exit code. */
-  #explain(session: number, message: SessionMessage, errno: number): void {
-    const label = new TextDecoder().decode(message.octets.subarray(MESSAGE_HEADER_OCTETS));
-    const [standardError] = message.descriptors;
-    if (standardError !== undefined) {
-      try {
-        // Without an errno the reason has been told before (the network).
-        const hint = errno === ERRNO.ENOSPC && label.endsWith("namespaces") ? LIMIT_HINT : "";
-        if (errno !== 0)
-          writeSync(standardError, `v2 view: ${label}: ${errnoText(errno)}${hint}\n`);
-      } catch {
-        // Nobody reads the launcher's standard error: the exit code still tells.
-      }
-      closeDescriptor(standardError);
-    }
-    // 127 is about the command alone: a mount on a directory that is missing is a 126.
-    const isMissing = message.octets[0] === MESSAGE.notExecuted && errno === ERRNO.ENOENT;
-    const code = isMissing ? EXIT.commandNotFound : EXIT.cannotExecute;
-    const answer = new Uint8Array(4);
-    new DataView(answer.buffer).setInt32(0, code, true);
-    sendMessage(session, answer);
   }
 }
 

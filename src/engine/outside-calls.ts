@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { ERRNO } from "../base/index.ts";
 import {
   pathOctets,
+  pathText,
   UTSNAME,
   UTSNAME_FIELD_OCTETS,
   utsname,
@@ -43,6 +44,8 @@ import { isUsed, VirtualMounts } from "./virtual-mounts.ts";
 export interface Instead {
   readonly kind: "instead";
   readonly placed: readonly PlacedArgument[];
+  /** Arguments that are numbers, not addresses. */
+  readonly values?: readonly { readonly index: number; readonly value: bigint }[];
   /** Told what it came to; 0 when another program is executed. */
   readonly after: (errno: number) => void;
 }
@@ -60,6 +63,10 @@ const DATA_OCTETS_MAX = 4096;
 const NAME_OCTETS_MAX = 64;
 const MS_MAGIC = 0xc0ed0000;
 const UMOUNT_NOFOLLOW = 8;
+const AF_UNIX = 1;
+/** struct sockaddr_un: a family of two octets and a path (unix(7)). */
+const FAMILY_OCTETS = 2;
+const SOCKADDR_UN_OCTETS = 110;
 const RENAME_LIKE: ReadonlySet<string> = new Set([
   "rename",
   "renameat",
@@ -69,6 +76,15 @@ const RENAME_LIKE: ReadonlySet<string> = new Set([
 ]);
 /** They give a name to, or take it from, a directory; a mount point is in use as such. */
 const ON_ENTRIES: ReadonlySet<string> = new Set([...RENAME_LIKE, "unlink", "unlinkat", "rmdir"]);
+
+/** After them a path may lead elsewhere, or a process stand elsewhere. */
+const CHANGES_NAMES: ReadonlySet<string> = new Set([
+  ...["symlink", "symlinkat", "rename", "renameat", "renameat2", "link", "linkat"],
+  ...["chdir", "fchdir", "mount", "umount", "umount2"],
+]);
+/** They may give the caller, or its child, a mount namespace of its own. */
+const UNSHARES: ReadonlySet<string> = new Set(["unshare", "setns", "clone", "clone3"]);
+const CLONE_NEWNS = 0x20000;
 
 const CONTINUE: Answer = { kind: "continue" };
 const done = (errno: number): Answer => ({ kind: "done", errno });
@@ -83,9 +99,12 @@ export class OutsideCalls {
   readonly #mounts: VirtualMounts;
   readonly #calls = new Map<number, ReadonlyMap<number, PathCall>>();
   readonly #names = new Map<number, Uint8Array>();
+  readonly #meant: (type: string) => string;
 
-  constructor(config: OutsideConfig) {
+  /** @param meant what a mount type is an alias of. */
+  constructor(config: OutsideConfig, meant = (type: string): string => type) {
     this.#config = config;
+    this.#meant = meant;
     this.#mounts = new VirtualMounts(this.#paths.table, config.folder);
     for (const arch of [AUDIT_ARCH_X86_64, AUDIT_ARCH_I386]) {
       const calls = new SyscallTable(arch).calls();
@@ -102,6 +121,9 @@ export class OutsideCalls {
     if (known === undefined) return CONTINUE;
     this.#paths.attend(request.pid);
     const { name } = known.call;
+    if (CHANGES_NAMES.has(name)) this.#paths.forget();
+    if (name === "chroot" || name === "pivot_root") this.#paths.someLeft();
+    if (UNSHARES.has(name)) return this.#unshare(request, name);
     switch (name) {
       case "uname":
       case "olduname":
@@ -119,7 +141,21 @@ export class OutsideCalls {
     if (isRefusedInViews(request.arch, request.number)) return done(ERRNO.ENOSYS);
     if (this.#paths.table.isEmpty) return CONTINUE;
     if (name === "getcwd") return this.#workingDirectory(request);
+    if (name === "bind" || name === "connect") return this.#socketCall(request, name);
     return known.paths.length === 0 ? CONTINUE : this.#pathCall(request, known);
+  }
+
+  /** A namespace of its own is the kernel's matter; from now on callers may have one. */
+  #unshare(request: TrappedCall, name: string): Answer {
+    const flags = name === "clone3" ? this.#cloneFlags(request) : request.low(0);
+    if (name === "setns" || (flags & CLONE_NEWNS) !== 0) this.#paths.someLeft();
+    return CONTINUE;
+  }
+
+  /** struct clone_args of clone3(2) begins with the flags. */
+  #cloneFlags(request: TrappedCall): number {
+    const args = this.#paths.memory.octets(request.pid, request.argument(0), 8);
+    return args === undefined ? CLONE_NEWNS : new DataView(args.buffer).getUint32(0, true);
   }
 
   #uname(request: TrappedCall, isShort: boolean): Answer {
@@ -159,7 +195,7 @@ export class OutsideCalls {
       source: source ?? "none",
       sourcePlace: typeof from === "number" ? from : from.place,
       target: target.place,
-      type: type ?? "",
+      type: this.#meant(type ?? ""),
       flags,
       data: data ?? "",
     });
@@ -209,6 +245,29 @@ export class OutsideCalls {
     if (!request.isValid()) return done(ERRNO.ESRCH);
     const placed = walks.map((walked, at) => placedPath(paths[at]!.index, kernelPath(walked)));
     return { kind: "instead", placed, after };
+  }
+
+  /** A socket of the Unix domain with a path; other addresses are the kernel's. */
+  #socketCall(request: TrappedCall, name: "bind" | "connect"): Decision {
+    const length = request.low(2);
+    if (length <= FAMILY_OCTETS || length > SOCKADDR_UN_OCTETS) return CONTINUE;
+    const address = this.#paths.memory.octets(request.pid, request.argument(1), length);
+    if (address === undefined || address[0] !== AF_UNIX || address[1] !== 0) return CONTINUE;
+    const [path = ""] = pathText(address.subarray(FAMILY_OCTETS)).split("\0");
+    if (path === "" || this.#paths.isElsewhere()) return CONTINUE;
+    const walked = this.#paths.walk(path, name === "connect");
+    if (walked === undefined) return CONTINUE;
+    if (typeof walked === "number") return done(walked);
+    if (!walked.differs) return CONTINUE;
+    if (name === "bind" && isReadOnly(walked)) return done(ERRNO.EROFS);
+    const real = pathOctets(`${kernelPath(walked)}\0`);
+    if (FAMILY_OCTETS + real.length > SOCKADDR_UN_OCTETS) return done(ERRNO.ENAMETOOLONG);
+    if (!request.isValid()) return done(ERRNO.ESRCH);
+    const content = new Uint8Array(SOCKADDR_UN_OCTETS);
+    content.set(address.subarray(0, FAMILY_OCTETS));
+    content.set(real, FAMILY_OCTETS);
+    const size = { index: 2, value: BigInt(FAMILY_OCTETS + real.length) };
+    return { kind: "instead", placed: [{ index: 1, content }], values: [size], after: nothing };
   }
 
   #hereafter({ place }: Walked): (errno: number) => void {
@@ -303,6 +362,8 @@ function mayMount(tid: number): boolean {
   return Number(fsuid) === process.geteuid!();
 }
 
+const isReadOnly = ({ place }: Walked): boolean => (place.mount.flags & MS.RDONLY) !== 0;
+
 /** Why a call on those places fails before it is tried; 0: it is tried. */
 function refusalOf(call: Syscall, walks: readonly Walked[], writes: boolean): number {
   if (ON_ENTRIES.has(call.name)) {
@@ -313,7 +374,6 @@ function refusalOf(call: Syscall, walks: readonly Walked[], writes: boolean): nu
     const [from, to] = walks;
     if (from!.place.mount !== to!.place.mount) return ERRNO.EXDEV;
   }
-  const isReadOnly = ({ place }: Walked): boolean => (place.mount.flags & MS.RDONLY) !== 0;
   if (writes && walks.some(isReadOnly)) return ERRNO.EROFS;
   const isNoExec = ({ place }: Walked): boolean => (place.mount.flags & MS.NOEXEC) !== 0;
   if (call.class === "exec" && walks.some(isNoExec)) return ERRNO.EACCES;

@@ -4,9 +4,10 @@
  * files meanwhile can put another file in its place.
  */
 import { ERRNO } from "../base/index.ts";
-import { AT, type FileCalls, O, STAT_OCTETS } from "../sys/index.ts";
+import { AT, type FileCalls, MemoryBlock, O, STAT_OCTETS } from "../sys/index.ts";
 import { type PathAct, type PathPolicy, READING } from "../viewos/index.ts";
-import type { Caller, Callers } from "./callers.ts";
+import type { Caller } from "./caller.ts";
+import type { Callers } from "./callers.ts";
 import type { CapturedPath, CapturedPathCall } from "./captured-call.ts";
 import type { PathInputs } from "./path-inputs.ts";
 import type { PathResolver } from "./path-resolver.ts";
@@ -29,7 +30,7 @@ export interface Starts {
 
 export class PathActs {
   /** What the call writes into the caller's memory, `outputLength` octets of it. */
-  readonly output = new Uint8Array(RESULT_OCTETS);
+  readonly output = new MemoryBlock(RESULT_OCTETS);
   outputLength = 0;
   readonly #files: FileCalls;
   readonly #callers: Callers;
@@ -38,7 +39,7 @@ export class PathActs {
   readonly #policy: PathPolicy | undefined;
   readonly #paths = new ProcPaths();
   readonly #canonical = new Uint8Array(CANONICAL_OCTETS);
-  readonly #mountNumber = new Uint8Array(8);
+  readonly #mountNumber = new MemoryBlock(8);
 
   constructor(
     callers: Callers,
@@ -74,7 +75,7 @@ export class PathActs {
   /** The file that a path names, as a descriptor to be given to `#release`. */
   #object(caller: Caller, path: CapturedPath, start: number, follow: boolean): number {
     if (path.length === 0) return start;
-    return this.#resolver.object(caller, start, path.octets, follow);
+    return this.#resolver.object(caller, start, path.text, follow);
   }
 
   #release(fd: number, start: number): void {
@@ -133,22 +134,32 @@ export class PathActs {
     const files = this.#files;
     const path = this.#paths.own(fd);
     const { output } = this;
+    this.#callers.standIn.standAtProc();
     switch (call.shape.operation) {
       case "statfs": {
-        const failure = files.statfs(path, output);
+        const failure = files.statfs(path, output.octets);
         this.outputLength = failure === 0 ? 120 : 0;
         return failure;
       }
       case "truncate":
         return files.truncate(path, inputs.length);
       case "getxattr":
-        return this.#gives(files.getxattr(path, inputs.text, output, inputs.size), inputs.size);
+        return this.#gives(
+          files.getxattr(path, inputs.text.octets, output.octets, inputs.size),
+          inputs.size,
+        );
       case "listxattr":
-        return this.#gives(files.listxattr(path, output, inputs.size), inputs.size);
+        return this.#gives(files.listxattr(path, output.octets, inputs.size), inputs.size);
       case "setxattr":
-        return files.setxattr(path, inputs.text, inputs.value, inputs.size, inputs.flags);
+        return files.setxattr(
+          path,
+          inputs.text.octets,
+          inputs.value.octets,
+          inputs.size,
+          inputs.flags,
+        );
       case "removexattr":
-        return files.removexattr(path, inputs.text);
+        return files.removexattr(path, inputs.text.octets);
       case "watch":
         return files.inotifyAddWatch(starts.watch, path, inputs.flags & ~IN_DONT_FOLLOW);
       default:
@@ -166,13 +177,14 @@ export class PathActs {
     const own = this.#resolver.ownName(caller, fd);
     if (own === undefined) {
       const room = Math.min(size, CANONICAL_OCTETS);
-      const length = this.#files.readlinkat(fd, EMPTY, this.output, room);
-      // An empty path stands for the descriptor, which must be one of a link.
-      const notLink = length === -ERRNO.EINVAL && call.first.length === 0;
-      return this.#gives(notLink ? -ERRNO.ENOENT : length, size);
+      const length = this.#files.readlinkat(fd, EMPTY, this.output.octets, room);
+      // That is what the kernel says of a descriptor that is no link's; of a path it says EINVAL.
+      const notLink = length === -ERRNO.ENOENT && call.first.length > 0;
+      return this.#gives(notLink ? -ERRNO.EINVAL : length, size);
     }
+    if (typeof own === "number") return own;
     const text = Buffer.from(own, "latin1").subarray(0, size);
-    this.output.set(text);
+    this.output.octets.set(text);
     return this.#gives(text.length, size);
   }
 
@@ -180,7 +192,7 @@ export class PathActs {
     const { output } = this;
     if (call.shape.call.name === "statx") {
       const flags = AT.EMPTY_PATH | (call.flags & STATX_FLAGS);
-      const failure = this.#files.statx(fd, EMPTY, flags, inputs.flags, output);
+      const failure = this.#files.statx(fd, EMPTY, flags, inputs.flags, output.octets);
       this.outputLength = failure === 0 ? 256 : 0;
       return failure;
     }
@@ -193,27 +205,29 @@ export class PathActs {
   #handle(fd: number, call: CapturedPathCall, inputs: PathInputs): number {
     const AT_HANDLE_FLAGS = 0x201;
     const { output } = this;
-    new DataView(output.buffer).setUint32(0, inputs.size, true);
+    output.view.setUint32(0, inputs.size, true);
     const flags = AT.EMPTY_PATH | (call.flags & AT_HANDLE_FLAGS);
-    const failure = this.#files.nameToHandle(fd, EMPTY, output, this.#mountNumber, flags);
+    const failure = this.#files.nameToHandle(
+      fd,
+      EMPTY,
+      output.octets,
+      this.#mountNumber.octets,
+      flags,
+    );
     const tooLarge = failure === -ERRNO.EOVERFLOW;
-    this.outputLength = tooLarge
-      ? 4
-      : failure === 0
-        ? 8 + new DataView(output.buffer).getUint32(0, true)
-        : 0;
+    this.outputLength = tooLarge ? 4 : failure === 0 ? 8 + output.view.getUint32(0, true) : 0;
     return failure;
   }
 
   /** What `#handle` found besides. */
-  get mountNumber(): Uint8Array {
+  get mountNumber(): MemoryBlock {
     return this.#mountNumber;
   }
 
   #onEntry(caller: Caller, call: CapturedPathCall, inputs: PathInputs, starts: Starts): number {
     const { first } = call;
     const files = this.#files;
-    const entry = this.#resolver.entry(caller, starts.first, first.octets, first.length);
+    const entry = this.#resolver.entry(caller, starts.first, first.text, first.length);
     if (entry.failure !== 0) return entry.failure;
     const { directory, name } = entry;
     try {
@@ -223,13 +237,17 @@ export class PathActs {
       if (refusal !== 0) return -refusal;
       switch (operation) {
         case "mkdir":
-          return files.mkdirat(directory, name, inputs.mode);
+          return files.mkdirat(directory, name.octets, inputs.mode);
         case "mknod":
-          return files.mknodat(directory, name, inputs.mode, inputs.device);
+          return files.mknodat(directory, name.octets, inputs.mode, inputs.device);
         case "symlink":
-          return files.symlinkat(inputs.text, directory, name);
+          return files.symlinkat(inputs.text.octets, directory, name.octets);
         default:
-          return files.unlinkat(directory, name, operation === "rmdir" ? AT.REMOVEDIR : call.flags);
+          return files.unlinkat(
+            directory,
+            name.octets,
+            operation === "rmdir" ? AT.REMOVEDIR : call.flags,
+          );
       }
     } finally {
       files.close(directory);
@@ -239,9 +257,9 @@ export class PathActs {
   #rename(caller: Caller, call: CapturedPathCall, inputs: PathInputs, starts: Starts): number {
     const { first, second } = call;
     const files = this.#files;
-    const from = this.#resolver.entry(caller, starts.first, first.octets, first.length);
+    const from = this.#resolver.entry(caller, starts.first, first.text, first.length);
     if (from.failure !== 0) return from.failure;
-    const to = this.#resolver.entry(caller, starts.second, second.octets, second.length);
+    const to = this.#resolver.entry(caller, starts.second, second.text, second.length);
     try {
       if (to.failure !== 0) return to.failure;
       const act = { operation: "rename", writes: true } as const;
@@ -249,7 +267,13 @@ export class PathActs {
         this.#permitEntry(from.directory, from.name, { ...act, exists: true }) ||
         this.#permitEntry(to.directory, to.name, { ...act, exists: false });
       if (refusal !== 0) return -refusal;
-      return files.renameat2(from.directory, from.name, to.directory, to.name, inputs.flags);
+      return files.renameat2(
+        from.directory,
+        from.name.octets,
+        to.directory,
+        to.name.octets,
+        inputs.flags,
+      );
     } finally {
       files.close(from.directory);
       files.close(to.directory);
@@ -261,7 +285,7 @@ export class PathActs {
     const files = this.#files;
     const object = this.#object(caller, first, starts.first, call.follow);
     if (object < 0) return object;
-    const to = this.#resolver.entry(caller, starts.second, second.octets, second.length);
+    const to = this.#resolver.entry(caller, starts.second, second.text, second.length);
     try {
       if (to.failure !== 0) return to.failure;
       const act = { operation: "link", writes: true } as const;
@@ -270,7 +294,7 @@ export class PathActs {
         this.#permitEntry(to.directory, to.name, { ...act, exists: false });
       if (refusal !== 0) return -refusal;
       const path = this.#paths.own(object);
-      return files.linkat(this.#proc, path, to.directory, to.name, AT.SYMLINK_FOLLOW);
+      return files.linkat(this.#proc, path, to.directory, to.name.octets, AT.SYMLINK_FOLLOW);
     } finally {
       this.#release(object, starts.first);
       files.close(to.directory);
@@ -282,13 +306,13 @@ export class PathActs {
     const { mode, resolve } = inputs;
     // A supervisor has no terminal, and shall not get one by opening it.
     const flags = (inputs.flags & O.PATH) === 0 ? inputs.flags | O.NOCTTY : inputs.flags;
-    const { octets } = call.first;
+    const { text } = call.first;
     const found =
       this.#policy === undefined
-        ? this.#resolver.open(caller, start, octets, flags, mode, resolve)
+        ? this.#resolver.open(caller, start, text, flags, mode, resolve)
         : this.#openDecided(caller, call.first, start, flags, inputs);
     if (found !== -ERRNO.ENXIO) return found;
-    return this.#ownTerminal(caller, octets, start, flags);
+    return this.#ownTerminal(caller, text, start, flags);
   }
 
   #openDecided(
@@ -306,7 +330,7 @@ export class PathActs {
         : this.#resolver.open(
             caller,
             start,
-            path.octets,
+            path.text,
             O.PATH | O.CLOEXEC | (flags & O.NOFOLLOW),
             0,
             resolve,
@@ -344,7 +368,7 @@ export class PathActs {
     const S_IFMT = 0o170000;
     const S_IFLNK = 0o120000;
     this.#files.fstat(fd, this.output);
-    return (new DataView(this.output.buffer).getUint32(24, true) & S_IFMT) === S_IFLNK;
+    return (this.output.view.getUint32(24, true) & S_IFMT) === S_IFLNK;
   }
 
   /** A file that is not there, or not yet: perhaps behind a link that leads nowhere. */
@@ -357,20 +381,24 @@ export class PathActs {
     links: number,
   ): number {
     const files = this.#files;
-    const entry = this.#resolver.entry(caller, start, path.octets, path.length);
+    const entry = this.#resolver.entry(caller, start, path.text, path.length);
     if (entry.failure !== 0) return entry.failure;
     const { directory, name } = entry;
     try {
-      const length = files.readlinkat(directory, name, this.output, CANONICAL_OCTETS - 1);
+      const length = files.readlinkat(
+        directory,
+        name.octets,
+        this.output.octets,
+        CANONICAL_OCTETS - 1,
+      );
       if (length >= 0) {
         if ((flags & (O.EXCL | O.NOFOLLOW)) !== 0) {
           return (flags & O.EXCL) === 0 ? -ERRNO.ELOOP : -ERRNO.EEXIST;
         }
         if (links === 0) return -ERRNO.ELOOP;
-        const target = this.output.slice(0, length + 1);
-        target[length] = 0;
-        const next = { octets: target, length, directory: 0 };
-        const from = target[0] === SLASH ? AT.FDCWD : directory;
+        const text = MemoryBlock.of(this.output.octets.subarray(0, length));
+        const next = { text, length, directory: 0 };
+        const from = text.octets[0] === SLASH ? AT.FDCWD : directory;
         return this.#create(caller, next, from, flags, mode, links - 1);
       }
       const act = { operation: "open", exists: false, writes: true } as const;
@@ -383,14 +411,14 @@ export class PathActs {
   }
 
   /** /dev/tty is the caller's terminal: ours does not exist (ENXIO). */
-  #ownTerminal(caller: Caller, octets: Uint8Array, start: number, flags: number): number {
+  #ownTerminal(caller: Caller, path: MemoryBlock, start: number, flags: number): number {
     const DEV_TTY = 0x500;
     const files = this.#files;
-    const object = this.#resolver.object(caller, start, octets, (flags & O.NOFOLLOW) === 0);
+    const object = this.#resolver.object(caller, start, path, (flags & O.NOFOLLOW) === 0);
     if (object < 0) return -ERRNO.ENXIO;
     files.fstat(object, this.output);
     files.close(object);
-    const device = new DataView(this.output.buffer).getUint32(40, true);
+    const device = this.output.view.getUint32(40, true);
     if (device !== DEV_TTY) return -ERRNO.ENXIO;
     const terminal = this.#callers.terminal(caller);
     if (terminal < 0) return -ERRNO.ENXIO;
@@ -404,10 +432,10 @@ export class PathActs {
     return this.#policy.decide(act, this.#pathOf(fd));
   }
 
-  #permitEntry(directory: number, name: Uint8Array, act: PathAct): number {
+  #permitEntry(directory: number, name: MemoryBlock, act: PathAct): number {
     if (this.#policy === undefined) return 0;
     const parent = directory < 0 ? "" : this.#pathOf(directory);
-    const last = Buffer.from(name.subarray(0, name.indexOf(0)))
+    const last = Buffer.from(name.octets.subarray(0, name.octets.indexOf(0)))
       .toString("latin1")
       .replace(/\/+$/, "");
     const below = parent === "/" ? parent : `${parent}/`;

@@ -9,17 +9,20 @@ import { ERRNO } from "../base/index.ts";
 import {
   AT,
   closeDescriptor,
-  FileCalls,
+  type FileCalls,
   GuestMemory,
+  MemoryBlock,
   type NotifyListener,
   O,
   pidfdGetDescriptor,
   pidfdOpen,
   type Standpoint,
+  threadId,
 } from "../sys/index.ts";
 import {
   AUDIT_ARCH_I386,
   AUDIT_ARCH_X86_64,
+  callerChanges,
   inOldLayout,
   type OldLayout,
   type PathPolicy,
@@ -29,42 +32,66 @@ import {
   trappedCalls,
 } from "../viewos/index.ts";
 import { type Answer, CONTINUE, failure, SUCCESS } from "./answer.ts";
-import { type Caller, Callers } from "./callers.ts";
+import type { Caller } from "./caller.ts";
+import { Callers } from "./callers.ts";
 import { CapturedPathCall } from "./captured-call.ts";
 import { PathActs, type Starts } from "./path-acts.ts";
 import { PathInputs } from "./path-inputs.ts";
 import { PathResolver } from "./path-resolver.ts";
+import { interruptedErrno, type Relief } from "./relief.ts";
 
 const GONE: Answer = failure(ERRNO.ESRCH);
 const NO_START = -1;
+const FORGET_MS = 100;
 
 /** Answers path calls; one for each thread that serves a view. */
 export class PathCalls {
   readonly #shapes: ReadonlyMap<number, ReadonlyMap<number, PathShape>>;
+  readonly #changes: ReadonlyMap<number, ReadonlyMap<number, string>>;
   readonly #memory = new GuestMemory();
   readonly #callers: Callers;
-  readonly #files = new FileCalls();
+  readonly #files: FileCalls;
   readonly #resolver: PathResolver;
   readonly #acts: PathActs;
+  readonly #nothing = new MemoryBlock(1);
   readonly #inputs = new PathInputs();
-  readonly #decides: boolean;
+  readonly #relief: Relief | undefined;
+  /** A policy is asked about every file. */
+  readonly decides: boolean;
   readonly #captured = new CapturedPathCall();
 
   /**
    * The calling thread must stand in the view.
    * @param traps the calls among these are answered, others are not
    * @param policy is asked about every file; without one nothing is refused
+   * @param relief what others do while a call blocks this thread
+   * @param first process from which all callers descend, if that is known
    */
-  constructor(standpoint: Standpoint, traps: readonly Trap[], policy?: PathPolicy) {
-    this.#decides = policy !== undefined;
-    this.#callers = new Callers(this.#files, standpoint.proc);
+  constructor(
+    standpoint: Standpoint,
+    traps: readonly Trap[],
+    policy?: PathPolicy,
+    relief?: Relief,
+    first?: number,
+  ) {
+    this.#relief = relief;
+    relief?.sit(threadId());
+    this.decides = policy !== undefined;
+    this.#callers = new Callers(standpoint.proc, first, relief);
+    this.#files = this.#callers.files;
     this.#resolver = new PathResolver(this.#callers, standpoint.proc);
     this.#acts = new PathActs(this.#callers, this.#resolver, standpoint.proc, policy);
     this.#shapes = new Map(
       [AUDIT_ARCH_X86_64, AUDIT_ARCH_I386].map((arch) => {
         const trapped = new Set(trappedCalls(traps, arch).map((call) => call.number));
-        return [arch, new Map([...pathShapes(arch)].filter(([number]) => trapped.has(number)))];
+        const shapes = [...pathShapes(arch)].filter(
+          ([number, { operation }]) => trapped.has(number) && operation !== "kernel",
+        );
+        return [arch, new Map(shapes)];
       }),
+    );
+    this.#changes = new Map(
+      [AUDIT_ARCH_X86_64, AUDIT_ARCH_I386].map((arch) => [arch, callerChanges(arch)]),
     );
   }
 
@@ -74,24 +101,53 @@ export class PathCalls {
    */
   capture(request: NotifyListener): CapturedPathCall | undefined {
     const shape = this.#shapes.get(request.arch)?.get(request.number);
-    if (shape === undefined || shape.operation === "kernel") return undefined;
+    if (shape === undefined) {
+      const change = this.#changes.get(request.arch)?.get(request.number);
+      if (change !== undefined) this.#callers.changes(request, change);
+      return undefined;
+    }
     return this.#captured.read(request, shape, this.#memory) ? this.#captured : undefined;
   }
 
   /** Performs a captured call in the name of its caller, who still waits. */
   perform(request: NotifyListener, call: CapturedPathCall): Answer {
+    this.#relief?.begin(request);
+    try {
+      return this.#perform(request, call);
+    } finally {
+      this.#relief?.end();
+    }
+  }
+
+  /** How long anything is remembered of callers; then, or before a mount, comes `forget`. */
+  get forgetAfterMs(): number {
+    return FORGET_MS;
+  }
+
+  /** Our thread is itself again. */
+  rest(): void {
+    this.#callers.standIn.rest();
+  }
+
+  /** Nothing is remembered, and no directory is kept busy. */
+  forget(): void {
+    this.rest();
+    this.#callers.forgetAll();
+  }
+
+  #perform(request: NotifyListener, call: CapturedPathCall): Answer {
     const { shape } = call;
     if (shape.operation === "privileged") return failure(ERRNO.EPERM);
     if (shape.operation === "absent") return failure(ERRNO.ENOSYS);
-    if (call.errno !== 0) return failure(call.errno);
-    const unreadable = this.#inputs.read(request, shape, this.#memory);
-    if (unreadable !== 0) return failure(unreadable);
+    const wrong = this.#inputs.read(request, shape, this.#memory);
+    if (call.errno !== 0) return failure(this.#earlier(shape, wrong) ?? call.errno);
+    if (wrong !== 0) return failure(wrong);
     if (shape.operation === "open" && (this.#inputs.flags & O.PATH) !== 0) {
       // The kernel puts no such descriptor into another process. With the flag in a register it
       // makes nothing but a name, and every use of that is a call which is answered here again. In
       // memory the flag may change: programs have to do without openat2 then.
       if (shape.call.name === "openat2") return failure(ERRNO.ENOSYS);
-      if (!this.#decides) return CONTINUE;
+      if (!this.decides) return CONTINUE;
     }
     const caller = this.#callers.identify(call.pid);
     if (caller === undefined) return GONE;
@@ -102,17 +158,28 @@ export class PathCalls {
       // All that was read was the caller's, if it still waits.
       return request.isValid() ? this.#inItsPlace(caller, call, starts) : GONE;
     } finally {
-      for (const fd of [starts.first, starts.second, starts.watch]) {
-        if (fd >= 0) this.#files.close(fd);
-      }
-      this.#callers.forget(caller);
+      this.#resolver.end(caller, starts.first);
+      this.#resolver.end(caller, starts.second);
+      if (starts.watch >= 0) this.#files.close(starts.watch);
+      this.#callers.release(caller);
     }
+  }
+
+  /** What the kernel would have complained about before it came to the path. */
+  #earlier(shape: PathShape, wrong: number): number | undefined {
+    if (shape.operation === "readlink" && wrong === ERRNO.EINVAL) return wrong;
+    if (shape.operation !== "open") return undefined;
+    if (wrong !== 0) return wrong;
+    // With an empty path the kernel looks at nothing but the flags.
+    const { flags, mode, resolve } = this.#inputs;
+    const tried = this.#files.openat2(AT.FDCWD, this.#nothing, flags, mode, resolve);
+    return tried === -ERRNO.EINVAL ? ERRNO.EINVAL : undefined;
   }
 
   #starts(caller: Caller, call: CapturedPathCall, request: NotifyListener): Starts {
     const { shape, first, second } = call;
     const of = (path: typeof first): number =>
-      this.#resolver.start(caller, path.directory, path.octets);
+      this.#resolver.start(caller, path.directory, path.text);
     return {
       first: shape.first.path === -1 ? NO_START : of(first),
       second: shape.second === undefined ? NO_START : of(second),
@@ -131,17 +198,21 @@ export class PathCalls {
 
   #inItsPlace(caller: Caller, call: CapturedPathCall, starts: Starts): Answer {
     const { operation } = call.shape;
+    const { standIn } = this.#callers;
     let result: number;
     this.#acts.outputLength = 0;
     try {
-      if (!this.#callers.enter(caller, operation === "access")) return failure(ERRNO.EPERM);
-      if (MAKES.has(operation)) this.#callers.mask(caller);
+      if (!standIn.become(caller, operation === "access")) {
+        standIn.rest();
+        return failure(ERRNO.EPERM);
+      }
+      if (MAKES.has(operation)) standIn.mask(caller.umask);
       result =
         operation === "open"
           ? this.#acts.open(caller, call, this.#inputs, starts.first)
           : this.#acts.perform(caller, call, this.#inputs, starts);
     } finally {
-      this.#callers.leave();
+      standIn.after();
     }
     if (operation === "open" && result >= 0) {
       if ((this.#inputs.flags & O.PATH) !== 0) {
@@ -151,6 +222,7 @@ export class PathCalls {
       const closeOnExec = (this.#inputs.flags & O.CLOEXEC) !== 0;
       return { kind: "descriptor", descriptor: result, closeOnExec };
     }
+    if (result === -ERRNO.EINTR) return failure(interruptedErrno(this.#callers.status(call.pid)));
     return this.#finish(call, result);
   }
 
@@ -159,10 +231,9 @@ export class PathCalls {
     const acts = this.#acts;
     const handle = call.shape.operation === "handle";
     if (acts.outputLength > 0) {
-      const given = acts.output.subarray(0, acts.outputLength);
-      const octets = call.shape.compatible ? this.#compatible(call.shape, given) : given;
-      if (octets === undefined) return failure(ERRNO.EOVERFLOW);
-      if (!this.#memory.write(call.pid, this.#inputs.output, octets)) {
+      if (call.shape.compatible && !this.#toOldLayout(call.shape)) return failure(ERRNO.EOVERFLOW);
+      const { output, outputLength } = acts;
+      if (!this.#memory.write(call.pid, this.#inputs.output, output, outputLength)) {
         return failure(ERRNO.EFAULT);
       }
     }
@@ -178,22 +249,24 @@ export class PathCalls {
     return result === 0 ? SUCCESS : { kind: "value", value: BigInt(result) };
   }
 
-  /** The layout that a 32-bit caller expects. */
-  #compatible(shape: PathShape, given: Uint8Array): Uint8Array | undefined {
+  /** Puts the layout that a 32-bit caller expects in place of ours; false: it does not fit. */
+  #toOldLayout(shape: PathShape): boolean {
     const { operation, call } = shape;
-    if (operation === "statfs") {
-      const wide = call.name === "statfs64";
-      if (wide && this.#inputs.size !== 84 && this.#inputs.size !== 88) return undefined;
-      return inOldLayout(given, wide ? "statfs64" : "statfs");
-    }
-    if (operation !== "stat" || call.name === "statx") return given;
-    const layout: OldLayout = call.name.startsWith("old")
-      ? "oldstat"
-      : call.name.endsWith("64")
-        ? "stat64"
-        : "stat";
-    return inOldLayout(given, layout);
+    const isStat = operation === "stat" && call.name !== "statx";
+    if (!isStat && operation !== "statfs") return true;
+    const { octets } = this.#acts.output;
+    const old = inOldLayout(octets.subarray(0, this.#acts.outputLength), oldLayout(shape));
+    if (old === undefined) return false;
+    octets.set(old);
+    this.#acts.outputLength = old.length;
+    return true;
   }
+}
+
+function oldLayout({ operation, call: { name } }: PathShape): OldLayout {
+  if (operation === "statfs") return name === "statfs64" ? "statfs64" : "statfs";
+  if (name.startsWith("old")) return "oldstat";
+  return name.endsWith("64") ? "stat64" : "stat";
 }
 
 const isFailure = (start: number): boolean => start < NO_START && start !== AT.FDCWD;

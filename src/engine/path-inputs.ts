@@ -3,7 +3,7 @@
  * in the caller's memory, copied once. Nothing of it is looked at again later.
  */
 import { ERRNO } from "../base/index.ts";
-import { type GuestMemory, type NotifyListener, O } from "../sys/index.ts";
+import { type GuestMemory, MemoryBlock, type NotifyListener, O } from "../sys/index.ts";
 import type { PathShape } from "../viewos/index.ts";
 
 /** Flags that openat knows; it ignores others, openat2 refuses them (linux/fcntl.h). */
@@ -33,8 +33,8 @@ export class PathInputs {
   /** Two struct timespec; undefined: now. */
   times: Uint8Array | undefined;
   /** Target of a symbolic link, name of an attribute; ends in NUL. */
-  readonly text = new Uint8Array(PAGE);
-  value = new Uint8Array(0);
+  readonly text = new MemoryBlock(PAGE);
+  value = new MemoryBlock(0);
   /** Room that the caller gives for the result, and where. */
   size = 0;
   output = 0n;
@@ -54,7 +54,9 @@ export class PathInputs {
       case "statfs":
         this.output = request.argument(shape.call.name === "statfs64" ? rest + 1 : rest);
         this.size = request.low(rest);
-        return 0;
+        // struct statfs64 with or without the octets that align it.
+        if (shape.call.name !== "statfs64") return 0;
+        return this.size === 84 || this.size === 88 ? 0 : ERRNO.EINVAL;
       case "access":
       case "chmod":
       case "mkdir":
@@ -126,8 +128,7 @@ export class PathInputs {
   }
 
   #string(request: NotifyListener, index: number, memory: GuestMemory, limit: number): number {
-    const into = this.text.subarray(0, limit);
-    const length = memory.path(request.pid, request.argument(index), into);
+    const length = memory.path(request.pid, request.argument(index), this.text, limit);
     if (length < 0) return -length === ERRNO.ENAMETOOLONG && limit < PAGE ? ERANGE : -length;
     return length > 0 ? 0 : limit < PAGE ? ERANGE : ERRNO.ENOENT;
   }
@@ -222,9 +223,8 @@ export class PathInputs {
       return 0;
     }
     if (this.size > ATTRIBUTE_OCTETS_MAX) return ERRNO.E2BIG;
-    this.value = new Uint8Array(Math.max(1, this.size));
-    const value = this.value.subarray(0, this.size);
-    return memory.read(request.pid, this.output, value) ? 0 : ERRNO.EFAULT;
+    this.value = new MemoryBlock(this.size);
+    return memory.read(request.pid, this.output, this.value, this.size) ? 0 : ERRNO.EFAULT;
   }
 }
 

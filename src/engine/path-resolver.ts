@@ -8,10 +8,11 @@
  * Sources: openat2(2), path_resolution(7), proc(5).
  */
 import { ERRNO } from "../base/index.ts";
-import { AT, type FileCalls, O, RESOLVE } from "../sys/index.ts";
-import type { Caller, Callers } from "./callers.ts";
-import { PathWalk, PROC_MAGIC } from "./path-walk.ts";
-import { ProcPaths } from "./proc-paths.ts";
+import { AT, type FileCalls, MemoryBlock, O, RESOLVE } from "../sys/index.ts";
+import type { Caller } from "./caller.ts";
+import type { Callers } from "./callers.ts";
+import { PathWalk } from "./path-walk.ts";
+import { PROC_MAGIC, ProcPaths } from "./proc-paths.ts";
 
 const SLASH = 0x2f;
 
@@ -19,7 +20,7 @@ const SLASH = 0x2f;
 export interface Entry {
   /** O_PATH descriptor of the directory, or AT_FDCWD: `name` is the root. */
   readonly directory: number;
-  readonly name: Uint8Array;
+  readonly name: MemoryBlock;
   /** Negative errno instead. */
   readonly failure: number;
 }
@@ -27,13 +28,16 @@ export interface Entry {
 /** Resolves paths in the place of the caller that `Callers` has entered. */
 export class PathResolver {
   readonly #files: FileCalls;
+  readonly #callers: Callers;
   readonly #proc: number;
   readonly #paths = new ProcPaths();
+  readonly #here = MemoryBlock.of(Uint8Array.of(0x2e));
   readonly #walk: PathWalk;
 
   /** @param proc descriptor of the host's process file system */
   constructor(callers: Callers, proc: number) {
     this.#files = callers.files;
+    this.#callers = callers;
     this.#proc = proc;
     this.#walk = new PathWalk(callers, proc);
   }
@@ -41,23 +45,32 @@ export class PathResolver {
   /**
    * Where a path begins.
    * @param directory of the caller: a descriptor, or AT_FDCWD
-   * @returns O_PATH descriptor to be closed, AT_FDCWD for an absolute path, or the negative errno
+   * @returns O_PATH descriptor to be given to `end`, AT_FDCWD for an absolute path, or the negative
+   *   errno
    */
-  start(caller: Caller, directory: number, path: Uint8Array): number {
-    if (path[0] === SLASH) return AT.FDCWD;
-    const name =
-      directory === AT.FDCWD
-        ? this.#paths.of(caller.tid, "cwd")
-        : this.#paths.descriptor(caller.tid, directory);
-    if (directory < 0 && directory !== AT.FDCWD) return -ERRNO.EBADF;
-    const fd = this.#files.openat(this.#proc, name, O.PATH | O.CLOEXEC);
-    if (fd === -ERRNO.ENOENT) return directory === AT.FDCWD ? -ERRNO.ENOENT : -ERRNO.EBADF;
-    return fd;
+  start(caller: Caller, directory: number, path: MemoryBlock): number {
+    if (path.octets[0] === SLASH) return AT.FDCWD;
+    if (directory === AT.FDCWD) return this.#callers.directoryOf(caller);
+    if (directory < 0) return -ERRNO.EBADF;
+    const name = this.#paths.descriptor(caller.tid, directory);
+    let fd = this.#files.openat(this.#proc, name, O.PATH | O.CLOEXEC);
+    if (fd === -ERRNO.EACCES) {
+      // The caller cannot be inspected by its own user: that takes all that we may.
+      this.#callers.standIn.rest();
+      fd = this.#files.openat(this.#proc, name, O.PATH | O.CLOEXEC);
+    }
+    return fd === -ERRNO.ENOENT ? -ERRNO.EBADF : fd;
   }
 
   /** Gives back what `start` has opened. */
-  end(start: number): void {
-    if (start >= 0) this.#files.close(start);
+  end(caller: Caller, start: number): void {
+    if (start >= 0 && start !== caller.directory) this.#files.close(start);
+  }
+
+  #isOnProc(caller: Caller, start: number): boolean {
+    if (start < 0) return false;
+    if (start === caller.directory) return caller.directoryOnProc;
+    return this.#files.kindOf(start) === PROC_MAGIC;
   }
 
   /**
@@ -69,22 +82,26 @@ export class PathResolver {
   open(
     caller: Caller,
     start: number,
-    path: Uint8Array,
+    path: MemoryBlock,
     flags: number,
     mode = 0,
     resolve = 0,
   ): number {
     const files = this.#files;
     let found = -ERRNO.EXDEV;
-    if (start < 0 || files.kindOf(start) !== PROC_MAGIC) {
+    if (!this.#isOnProc(caller, start)) {
       const within = resolve | RESOLVE.NO_XDEV | RESOLVE.NO_MAGICLINKS;
       found = files.openat2(start, path, flags, mode, within);
       if (found !== -ERRNO.EXDEV && found !== -ERRNO.ELOOP) return found;
     }
+    this.#callers.standIn.exactly();
     if (found === -ERRNO.EXDEV) {
       const direct = resolve | RESOLVE.NO_SYMLINKS;
       found = files.openat2(start, path, flags, mode, direct);
       const mayBeItsOwn = found === -ERRNO.EACCES || found === -ERRNO.EPERM;
+      if (found >= 0 && (flags & O.PATH) === 0) {
+        return this.#walk.lends(caller, found) ? found : -ERRNO.EACCES;
+      }
       if (found !== -ERRNO.ELOOP && !mayBeItsOwn) return found;
     }
     // What the caller has forbidden the kernel would have to check: a walk cannot.
@@ -93,29 +110,33 @@ export class PathResolver {
   }
 
   /** An O_PATH descriptor of what a path names, or the negative errno. */
-  object(caller: Caller, start: number, path: Uint8Array, follow: boolean): number {
+  object(caller: Caller, start: number, path: MemoryBlock, follow: boolean): number {
     const flags = O.PATH | O.CLOEXEC | (follow ? 0 : O.NOFOLLOW);
     return this.open(caller, start, path, flags);
   }
 
-  /** Text of a link that says "whoever asks" (/proc/self); undefined: the link is another. */
-  ownName(caller: Caller, link: number): string | undefined {
-    return this.#files.kindOf(link) === PROC_MAGIC ? this.#walk.ownName(caller, link) : undefined;
+  /**
+   * Text of a link that says "whoever asks" (/proc/self); undefined: the link says the same to
+   * all; an errno: it says nothing to the caller.
+   */
+  ownName(caller: Caller, link: number): string | number | undefined {
+    if (this.#files.kindOf(link) !== PROC_MAGIC) return undefined;
+    const name = this.#walk.ownName(caller, link);
+    return name ?? (this.#walk.mayRead(caller, link) ? undefined : -ERRNO.EACCES);
   }
 
-  /** The directory and the last name of a path; close the directory by `end`. */
-  entry(caller: Caller, start: number, path: Uint8Array, length: number): Entry {
+  /** The directory and the last name of a path; close the directory. */
+  entry(caller: Caller, start: number, path: MemoryBlock, length: number): Entry {
+    const { octets } = path;
     let end = length;
-    while (end > 0 && path[end - 1] === SLASH) end--;
+    while (end > 0 && octets[end - 1] === SLASH) end--;
     if (length === 0) return { directory: -1, name: path, failure: -ERRNO.ENOENT };
     // "/" has no directory; the kernel, standing at the caller's root, knows what to say.
     if (end === 0) return { directory: AT.FDCWD, name: path, failure: 0 };
     let from = end;
-    while (from > 0 && path[from - 1] !== SLASH) from--;
-    const name = path.subarray(from, length + 1);
-    const parent = new Uint8Array(from + 2);
-    if (from === 0) parent[0] = 0x2e;
-    else parent.set(path.subarray(0, from));
+    while (from > 0 && octets[from - 1] !== SLASH) from--;
+    const name = MemoryBlock.of(octets.subarray(from, length));
+    const parent = from === 0 ? this.#here : MemoryBlock.of(octets.subarray(0, from));
     const flags = O.PATH | O.CLOEXEC | O.DIRECTORY;
     const directory = this.open(caller, start, parent, flags);
     return { directory, name, failure: directory < 0 ? directory : 0 };

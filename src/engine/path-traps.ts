@@ -1,6 +1,5 @@
 /** Which calls that name files the supervisor answers itself, and which files it denies. */
-import { ERRNO } from "../base/index.ts";
-import { DenyRules, type PathPolicy } from "../viewos/index.ts";
+import { callerRules, type FilterRule, namespaceRules } from "../viewos/index.ts";
 
 /** As JSON to a supervisor. */
 export interface PathTraps {
@@ -10,8 +9,7 @@ export interface PathTraps {
   readonly deny: readonly string[];
 }
 
-/** The policy of a view; undefined: all is as the kernel has it. */
-export function policyOf(traps: PathTraps): PathPolicy | undefined {
-  if (traps.deny.length === 0) return undefined;
-  return new DenyRules(traps.deny.map((path) => ({ path, errno: ERRNO.EACCES })));
+/** What a process of the view is refused besides, so that no decision is got round. */
+export function rulesOf(traps: PathTraps): readonly FilterRule[] {
+  return [...(traps.deny.length === 0 ? [] : namespaceRules()), ...callerRules()];
 }

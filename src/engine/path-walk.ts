@@ -7,12 +7,11 @@
  * kernel could have made for the caller itself.
  */
 import { ERRNO } from "../base/index.ts";
-import { AT, type FileCalls, O, RESOLVE, STAT_OCTETS } from "../sys/index.ts";
-import type { Caller, Callers } from "./callers.ts";
-import { ProcPaths } from "./proc-paths.ts";
+import { AT, type FileCalls, MemoryBlock, O, RESOLVE, STAT_OCTETS } from "../sys/index.ts";
+import type { Caller } from "./caller.ts";
+import type { Callers } from "./callers.ts";
+import { PROC_MAGIC, ProcPaths } from "./proc-paths.ts";
 
-/** PROC_SUPER_MAGIC of linux/magic.h. */
-export const PROC_MAGIC = 0x9fa0;
 /** Inode number of the root of every process file system (linux/proc_ns.h). */
 const PROC_ROOT_INODE = 1n;
 /** Links that one path may lead through (linux/namei.h). */
@@ -22,8 +21,8 @@ const S_IFMT = 0o170000;
 const S_IFLNK = 0o120000;
 const STICKY_FOR_ALL = 0o1002;
 
-const octets = (text: string): Uint8Array => new TextEncoder().encode(`${text}\0`);
-const HERE = octets(".");
+const HERE = Uint8Array.of(0x2e, 0);
+const ROOT = Uint8Array.of(0x2f, 0);
 
 /** Where a walk is. */
 interface Place {
@@ -39,15 +38,16 @@ interface Found {
 
 /** latin1: octets and characters are the same. */
 const decode = (from: Uint8Array): string => Buffer.from(from).toString("latin1");
-const encode = (text: string): Uint8Array => Buffer.from(`${text}\0`, "latin1");
+const encode = (text: string): MemoryBlock => MemoryBlock.of(Buffer.from(text, "latin1"));
 
 export class PathWalk {
   readonly #callers: Callers;
   readonly #files: FileCalls;
   readonly #proc: number;
   readonly #paths = new ProcPaths();
-  readonly #stat = new Uint8Array(STAT_OCTETS);
-  readonly #view = new DataView(this.#stat.buffer);
+  readonly #ownPid = process.pid;
+  readonly #stat = new MemoryBlock(STAT_OCTETS);
+  readonly #view = this.#stat.view;
   readonly #link = new Uint8Array(LINK_OCTETS);
 
   constructor(callers: Callers, proc: number) {
@@ -57,21 +57,22 @@ export class PathWalk {
   }
 
   /** openat2(2) from `start`; a descriptor or the negative errno. */
-  open(caller: Caller, start: number, path: Uint8Array, flags: number, mode: number): number {
-    const text = decode(path.subarray(0, path.indexOf(0)));
+  open(caller: Caller, start: number, path: MemoryBlock, flags: number, mode: number): number {
+    const { octets } = path;
+    const text = decode(octets.subarray(0, octets.indexOf(0)));
     const absolute = text.startsWith("/");
     const place: Place = { fd: this.#begin(absolute ? AT.FDCWD : start), own: false };
     try {
       return this.#walk(caller, place, text, flags, mode);
     } finally {
-      this.#callers.trustItself(caller, false);
+      this.#callers.standIn.trustItself(false);
       if (place.fd >= 0) this.#files.close(place.fd);
     }
   }
 
   #begin(start: number): number {
     if (start >= 0) return this.#files.openat(start, HERE, O.PATH | O.CLOEXEC);
-    return this.#files.openat(AT.FDCWD, octets("/"), O.PATH | O.CLOEXEC);
+    return this.#files.openat(AT.FDCWD, ROOT, O.PATH | O.CLOEXEC);
   }
 
   #walk(caller: Caller, place: Place, path: string, flags: number, mode: number): number {
@@ -91,7 +92,7 @@ export class PathWalk {
         if (isLast && (flags & O.EXCL) !== 0 && (flags & O.CREAT) !== 0) return -ERRNO.EEXIST;
         if (++links > LINKS_MAX) return -ERRNO.ELOOP;
         if (found.kind === "magic") {
-          const object = this.#follow(caller, place, name);
+          const object = this.#follow(place, name);
           if (object < 0) return object;
           if (isLast) return this.#reopen(object, flags | last);
           this.#move(place, object, false);
@@ -104,7 +105,7 @@ export class PathWalk {
         continue;
       }
       const own = this.#isOwn(caller, place, name);
-      this.#callers.trustItself(caller, own);
+      this.#callers.standIn.trustItself(own);
       if (isLast) {
         const exact = RESOLVE.NO_SYMLINKS;
         return this.#files.openat2(place.fd, encode(name), flags | last, mode, exact);
@@ -193,6 +194,28 @@ export class PathWalk {
   }
 
   /**
+   * The kernel lets us look into ourselves, and we must not lend that to a guest.
+   * @param fd of anything; closed when the answer is no
+   */
+  lends(caller: Caller, fd: number): boolean {
+    if (this.#files.kindOf(fd) !== PROC_MAGIC || this.#isPrivileged(caller)) return true;
+    this.#files.fstat(fd, this.#stat);
+    const FOR_ALL = 0o7;
+    if (this.#owner === caller.uid || (this.#mode & FOR_ALL) !== 0) return true;
+    this.#files.close(fd);
+    return false;
+  }
+
+  /** May the caller read what a magic link says? */
+  mayRead(caller: Caller, link: number): boolean {
+    this.#files.fstat(link, this.#stat);
+    const isLink = (this.#mode & S_IFMT) === S_IFLNK;
+    // `ownName` has left its text: these are ordinary links (mounts, net), the same for all.
+    if (!isLink || decode(this.#link.subarray(0, 5)) === "self/") return true;
+    return this.#owner === caller.uid || this.#isPrivileged(caller);
+  }
+
+  /**
    * What `self` or `thread-self` of a process file system says to the caller; undefined for other
    * links of it. To us it says our own number; where we are not seen, it leads nowhere (ENOENT),
    * and the caller is meant as it is known in its own pid namespace.
@@ -200,10 +223,14 @@ export class PathWalk {
   ownName(caller: Caller, link: number): string | undefined {
     const length = this.#files.readlinkat(link, Uint8Array.of(0), this.#link);
     const ours = length < 0 ? "" : decode(this.#link.subarray(0, length));
-    const process = this.#callers.ownPid;
-    if (ours === String(process)) return String(caller.tgid);
-    if (ours.startsWith(`${process}/task/`)) return `${caller.tgid}/task/${caller.tid}`;
-    return length === -ERRNO.ENOENT ? String(caller.numbers.at(-1)) : undefined;
+    const own = this.#ownPid;
+    if (ours === String(own)) return String(caller.tgid);
+    if (ours.startsWith(`${own}/task/`)) return `${caller.tgid}/task/${caller.tid}`;
+    if (length !== -ERRNO.ENOENT) return undefined;
+    // It says that of descriptors which are no link's, too.
+    this.#files.fstat(link, this.#stat);
+    const isLink = (this.#mode & S_IFMT) === S_IFLNK;
+    return isLink ? String(caller.numbers.at(-1)) : undefined;
   }
 
   /** Is that name of the process file system's root the caller's own, or are we within it? */
@@ -216,10 +243,10 @@ export class PathWalk {
   }
 
   /** Through a magic link; the kernel asks whether the caller may. */
-  #follow(caller: Caller, place: Place, name: string): number {
-    this.#callers.trustItself(caller, place.own);
-    const fd = this.#files.openat(place.fd, encode(name), O.PATH | O.CLOEXEC);
-    this.#callers.trustItself(caller, false);
+  #follow(place: Place, name: string): number {
+    this.#callers.standIn.trustItself(place.own);
+    const fd = this.#files.openat(place.fd, encode(name).octets, O.PATH | O.CLOEXEC);
+    this.#callers.standIn.trustItself(false);
     return fd;
   }
 

@@ -3,6 +3,9 @@
  * relative to a descriptor of the host's process file system.
  */
 
+/** PROC_SUPER_MAGIC of linux/magic.h: the process file system. */
+export const PROC_MAGIC = 0x9fa0;
+
 const ZERO = 0x30;
 const ROOM = 64;
 

@@ -13,6 +13,7 @@ import {
   type NotifyListener,
   REGISTER,
   registers,
+  resume,
   resumeToSyscall,
   seize,
   setRegisters,
@@ -66,12 +67,24 @@ export interface RemoteCall {
   /** Undefined: the trapped call's own number. */
   readonly number?: number;
   readonly placed: readonly PlacedArgument[];
+  readonly values?: readonly { readonly index: number; readonly value: bigint }[];
   /** A value for argument 5, which lets the call pass the filter. */
   readonly pass: bigint;
 }
 
-/** The thread has ended while it was traced. */
+/** The thread has ended while it was traced, or is about to. */
 class Gone extends Error {}
+
+/** Its end has been taken note of. */
+class Reaped extends Gone {}
+
+/** Takes note of the end of a traced thread: until then its parent cannot. */
+function reap(): void {
+  for (let stop = waitForStop(-1); stop !== undefined; stop = waitForStop(-1)) {
+    if (stop.kind === "ended") return;
+    resume(stop.tid);
+  }
+}
 
 /** One trapped thread under trace. */
 class Session {
@@ -147,7 +160,7 @@ class Session {
   #await(wanted: (stop: Stop) => boolean): Stop {
     for (;;) {
       const stop = waitForStop(-1);
-      if (stop === undefined || stop.kind === "ended") throw new Gone();
+      if (stop === undefined || stop.kind === "ended") throw new Reaped();
       if (wanted(stop)) return stop;
       if (stop.kind === "signal") this.stopSignal = stop.signal;
       resumeToSyscall(stop.tid);
@@ -195,14 +208,16 @@ export function callRemotely(request: NotifyListener, call: RemoteCall): RemoteR
     const memory = layOut(call.placed, scratch, word, (index, address) => {
       args[index] = address;
     });
+    for (const { index, value } of call.values ?? []) args[index] = value;
     if (size > 0) writeGuestMemory(tid, scratch, memory);
     const result = session.call(number, [...args, call.pass]);
     if (result === "executed") return { kind: "executed" };
     if (size > 0) session.free(scratch, size);
     return returned(session, result);
   } catch (error) {
-    if (error instanceof Gone) return { kind: "gone" };
-    throw error;
+    if (!(error instanceof Gone)) throw error;
+    if (!(error instanceof Reaped)) reap();
+    return { kind: "gone" };
   }
 }
 

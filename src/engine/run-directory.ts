@@ -17,6 +17,7 @@ import { join } from "node:path";
 import { EXIT, V2Error } from "../base/index.ts";
 import { isListening, namespaceId } from "../sys/index.ts";
 import type { OutsideIdentity } from "./launch-outside.ts";
+import type { PathTraps } from "./path-traps.ts";
 
 /**
  * `$XDG_RUNTIME_DIR/virtualsquare`, or `/tmp/virtualsquare-UID` when that is not set or not ours.
@@ -101,6 +102,8 @@ export interface RegisteredView {
   readonly parent?: string;
   /** The view has no namespaces: how its guests are known and let pass (rung C). */
   readonly outside?: OutsideIdentity;
+  /** Path calls that the supervisor answers for every process that enters. */
+  readonly paths?: PathTraps;
 }
 
 /** A supervisor's socket listens that soon after it was made, in milliseconds. */

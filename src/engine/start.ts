@@ -12,6 +12,7 @@ import {
   execInPlace,
   executableInMemory,
   callForDescriptor,
+  probeSeccompNotify,
   receiveMessage,
   sendMessage,
   sessionPair,
@@ -37,8 +38,16 @@ import {
 } from "./launch-outside.ts";
 import { MESSAGE, MESSAGE_HEADER_OCTETS } from "./launch-steps.ts";
 import type { Leftovers } from "./leftovers.ts";
+import { rulesOf } from "./path-traps.ts";
 import type { RegisteredView } from "./run-directory.ts";
-import { type Rung, RUNGS, rungWithNamespaces } from "./rungs.ts";
+import {
+  FILTERING_RUNGS,
+  probeFilter,
+  probeMemory,
+  type Rung,
+  RUNGS,
+  rungWithNamespaces,
+} from "./rungs.ts";
 import { roomForProcesses, SUPERVISOR_THREADS, tooFewProcesses } from "./process-limit.ts";
 import type { ViewNet } from "./view-net.ts";
 import { filterTraps, type ViewTraps } from "./view-traps.ts";
@@ -86,6 +95,8 @@ export interface SupervisorOptions {
   readonly traceTo?: number;
   /** Undefined: the best that the host allows. */
   readonly rung?: Rung;
+  /** Only rungs where the kernel picks the calls that matter. */
+  readonly filtering?: boolean;
 }
 
 /**
@@ -97,15 +108,16 @@ export function startSupervisor(options: SupervisorOptions): StartedSupervisor {
   const { rung } = options;
   const room = roomForProcesses();
   if (room < SUPERVISOR_THREADS) throw tooFewProcesses(`you may start ${room} more processes only`);
-  if (rung === "C") return startOutside(options);
-  if (rung === "D") throw notOn(rung, "a supervisor of its own kind");
+  if (rung === "C" || rung === "D") return startOutside(options, rung);
+  if (rung === undefined && !probeSeccompNotify().works) return startOutside(options, "D");
   try {
     return startWithNamespaces(options, rung ?? rungWithNamespaces());
   } catch (error) {
     const isRefusal = error instanceof V2Error && error.code === "VIEW_REFUSED";
-    const needsThem = options.root || options.config.net.length > 0;
+    const { net, traps } = options.config;
+    const needsThem = options.root || net.length > 0 || traps.paths !== undefined;
     if (rung !== undefined || needsThem || !isRefusal) throw error;
-    return startOutside(options);
+    return startOutside(options, probeFilter().works && probeMemory().works ? "C" : "D");
   }
 }
 
@@ -116,12 +128,20 @@ function notOn(rung: Rung, what: string): V2Error {
   });
 }
 
-function startOutside(options: SupervisorOptions): StartedSupervisor {
-  if (options.root) throw notOn("C", "user 0 (--root)");
-  if (options.config.net.length > 0) throw notOn("C", "network of its own (--net)");
-  const outside = newOutsideConfig();
+function startOutside(options: SupervisorOptions, rung: "C" | "D"): StartedSupervisor {
+  if (options.filtering === true && !FILTERING_RUNGS.includes(rung)) {
+    throw notOn(rung, "filter in the kernel, which kmview stands for; umview takes it");
+  }
+  if (options.root) throw notOn(rung, "user 0 (--root)");
+  if (options.config.net.length > 0) throw notOn(rung, "network of its own (--net)");
+  const { trace, paths } = options.config.traps;
+  if (rung === "D" && trace !== undefined) throw notOn(rung, "trace (--trace)");
+  if (rung === "D" && paths !== undefined) throw notOn(rung, "calls of the supervisor (--trap)");
+  // What is denied by name may be reached by the other name of a bound directory.
+  if ((paths?.deny ?? []).length > 0) throw notOn(rung, "paths that are denied (--deny)");
+  const outside = newOutsideConfig(rung === "D");
   try {
-    const started = spawnSupervisor(options, undefined, { rung: "C", outside });
+    const started = spawnSupervisor(options, undefined, { rung, outside });
     return { ...started, outside };
   } catch (error) {
     rmSync(outside.folder, { recursive: true, force: true });
@@ -292,13 +312,15 @@ export function newView(options: {
   const { outside, ...create } = options;
   if (outside === undefined) return { create };
   const { supervisorPid, hostName, mounts } = create;
-  return { outside: { supervisorPid, hostName, mounts, mark: outside.mark, pass: outside.pass } };
+  const { traced, mark, pass } = outside;
+  return { outside: { supervisorPid, hostName, mounts, traced, mark, pass } };
 }
 
 /** A running view. */
 export function existingView(view: RegisteredView): Destination {
   const { pid, supervisorPid, outside } = view;
   if (outside === undefined) return { view: { pid } };
+  if (outside.traced) throw notOn("D", "way in for others once it runs");
   return newView({ supervisorPid, hostName: undefined, mounts: [], network: false, outside });
 }
 
@@ -329,6 +351,7 @@ export function becomeGuest(
     directory: process.cwd(),
     openFiles: parentOpenFiles(),
     traps: isInside ? undefined : trapsOf(enter, traps),
+    rules: traps.paths === undefined ? [] : rulesOf(traps.paths),
     command: commandFor(argv, process.env),
   });
   // Node marks what it has inherited close-on-exec.

@@ -19,6 +19,8 @@ import { registerViewOperations } from "./control-operations.ts";
 import { ControlServer } from "./control-server.ts";
 import type { NotifyWorkerData, NotifyWorkerEvent, WorkerCommand } from "./notify-worker.ts";
 import { removeLeftovers } from "./leftovers.ts";
+import { watchPaths } from "./relief-watch.ts";
+import { Relief } from "./relief.ts";
 import { sessionSocketPath } from "./run-directory.ts";
 import { processesWithMark } from "./marked-processes.ts";
 import { SPAWNED_SESSION, SPAWNED_TRACE, type SupervisorConfig } from "./start.ts";
@@ -40,6 +42,8 @@ class Supervisor {
   readonly #commands: number;
   readonly #worker: Worker;
   readonly #control: ControlServer;
+  readonly #relief = new Relief();
+  readonly #shared: Pick<NotifyWorkerData, "connections" | "settings">;
   readonly #book: ViewBook;
   /** Those of the outermost view, and of all inside it. */
   readonly #processes: ViewProcesses;
@@ -66,19 +70,24 @@ class Supervisor {
     registerViewOperations(this.#control, this.#book);
     const [commands, theirs] = sessionPair();
     this.#commands = commands;
+    this.#shared = { connections: connections.memory, settings: settings.memory };
     const data: NotifyWorkerData = {
       session: SPAWNED_SESSION,
       listening:
         config.name === undefined ? undefined : listenSessions(sessionSocketPath(config.name)),
       commands: theirs,
       outside: config.outside,
-      connections: connections.memory,
-      settings: settings.memory,
+      ...this.#shared,
+      relief: this.#relief.memory,
       debug: debug.descriptor,
       traps: config.traps,
       traceTo: SPAWNED_TRACE,
     };
-    this.#worker = new Worker(fileURLToPath(new URL("./notify-worker.js", import.meta.url)), {
+    const worker =
+      config.outside?.traced === true
+        ? new URL("./trace-worker.js", import.meta.url)
+        : new URL("./notify-worker.js", import.meta.url);
+    this.#worker = new Worker(fileURLToPath(worker), {
       workerData: data,
     });
     this.#lifeline = config.lifeline === undefined ? undefined : this.#watch(config.lifeline);
@@ -142,7 +151,11 @@ class Supervisor {
 
   #enter({ ground, pid }: Extract<NotifyWorkerEvent, { kind: "entered" }>): void {
     if (this.#book.has(ground)) return;
-    const { name, outside } = this.#config;
+    const { name, outside, traps } = this.#config;
+    const { paths } = traps;
+    if (paths !== undefined && this.#book.isEmpty) {
+      watchPaths(this.#relief, { ...this.#shared, paths, pid }, (event) => void this.#on(event));
+    }
     this.#book.addOutermost({
       ground,
       pid,
@@ -150,6 +163,7 @@ class Supervisor {
       userNamespace: namespaceId("self", "user")!,
       processes: this.#processes,
       outside,
+      paths,
     });
     this.#report({ kind: "ready", pid });
   }

@@ -24,6 +24,7 @@ import {
   AUDIT_ARCH_X86_64,
   fuseDescriptor,
   isFuseType,
+  isMountAllowed,
   isRefusedInViews,
   MS,
   SYS_I386,
@@ -33,11 +34,11 @@ import {
 } from "../viewos/index.ts";
 import { type Answer, CONTINUE, failure } from "./answer.ts";
 import type { ControlDoor } from "./control-door.ts";
-import type { Grounds } from "./grounds.ts";
-import type { PathCalls } from "./path-calls.ts";
+import type { Ground, Grounds } from "./grounds.ts";
+import type { PathService } from "./path-service.ts";
 import { SetuidPrograms } from "./setuid-programs.ts";
 import type { SharedSettings } from "./shared-settings.ts";
-import type { ViewSettings } from "./view-settings.ts";
+import { meantType, type ViewSettings } from "./view-settings.ts";
 
 const PATH_OCTETS_MAX = 4096;
 const DATA_OCTETS_MAX = 4096;
@@ -87,10 +88,10 @@ export class TrappedCalls {
   readonly #view: ViewControls;
   readonly #setuid: SetuidPrograms;
   readonly #strings = new GuestStrings();
-  readonly #paths: PathCalls | undefined;
+  readonly #paths: PathService | undefined;
 
   /** @param paths answers the calls that name files; undefined: the kernel does */
-  constructor(standpoint: Standpoint, grounds: Grounds, view: ViewControls, paths?: PathCalls) {
+  constructor(standpoint: Standpoint, grounds: Grounds, view: ViewControls, paths?: PathService) {
     this.#standpoint = standpoint;
     this.#setuid = new SetuidPrograms(standpoint);
     this.#grounds = grounds;
@@ -109,12 +110,15 @@ export class TrappedCalls {
   }
 
   #perform(request: NotifyListener): Answer {
+    const named = this.#paths?.capture(request);
+    if (named !== undefined) return this.#paths!.perform(request, named);
+    this.#paths?.rest();
     const table = request.arch === AUDIT_ARCH_X86_64 ? SYS_X86_64 : SYS_I386;
     switch (request.number) {
       case VUCTL:
         return this.#view.door.call(this.#threadGroup(request.pid));
       case table.mount:
-        return this.#inView(request, "mnt", () => this.#mount(request));
+        return this.#inView(request, "mnt", (ground) => this.#mount(request, ground));
       case table.umount2:
         return this.#inView(request, "mnt", () =>
           this.#umount(request, Number(request.argument(1))),
@@ -134,38 +138,42 @@ export class TrappedCalls {
         if (isRefusedInViews(request.arch, request.number)) {
           return { kind: "done", errno: ERRNO.ENOSYS };
         }
-        return this.#named(request) ?? CONTINUE;
+        return CONTINUE;
     }
-  }
-
-  #named(request: NotifyListener): Answer | undefined {
-    const call = this.#paths?.capture(request);
-    return call === undefined ? undefined : this.#paths!.perform(request, call);
   }
 
   /**
    * A caller that made namespaces of its own inside the view (bwrap, unshare, a browser's sandbox)
    * has its own rights there: the kernel answers it.
    */
-  #inView(request: NotifyListener, kind: "mnt" | "uts", action: () => number): Answer {
+  #inView(
+    request: NotifyListener,
+    kind: "mnt" | "uts",
+    action: (ground: Ground) => number,
+  ): Answer {
     const inode = this.#standpoint.namespaceOf(request.pid, kind);
     if (inode === undefined) return failure(ERRNO.ESRCH);
     const ground = this.#grounds.find(kind, inode);
     if (ground === undefined) return CONTINUE;
+    this.#paths?.forget();
     this.#grounds.stand(ground);
-    return { kind: "done", errno: action() };
+    return { kind: "done", errno: action(ground) };
   }
 
-  #mount(request: NotifyListener): number {
+  #mount(request: NotifyListener, ground: Ground): number {
     const { pid } = request;
     const rawFlags = Number(request.argument(3) & 0xffffffffn);
     // Programs written for Linux 2.2 put a magic number into the upper half of the flags.
     const flags = ((rawFlags & 0xffff0000) >>> 0 === MS_MAGIC ? rawFlags & 0xffff : rawFlags) >>> 0;
     const source = this.#strings.read(pid, request.argument(0), PATH_OCTETS_MAX);
     const target = this.#strings.read(pid, request.argument(1), PATH_OCTETS_MAX);
-    const type = this.#mountType(this.#strings.read(pid, request.argument(2), PATH_OCTETS_MAX));
+    const written = this.#strings.read(pid, request.argument(2), PATH_OCTETS_MAX);
+    const type = this.#mountType(written, ground);
     const data = this.#strings.read(pid, request.argument(4), DATA_OCTETS_MAX);
     if (target === null) return ERRNO.EFAULT;
+    if (this.#paths?.decides === true) {
+      if (!isMountAllowed(type === null ? "" : text(type), flags)) return ERRNO.EPERM;
+    }
     if (!request.isValid()) return ERRNO.ESRCH;
     if (type !== null && data !== null && isFuseType(text(type))) {
       return this.#mountFuse(pid, source, target, type, flags, text(data));
@@ -174,10 +182,9 @@ export class TrappedCalls {
   }
 
   /** A type, or what it is an alias of. */
-  #mountType(type: Uint8Array | null): Uint8Array | null {
-    const { aliases } = this.#view.settings.value;
-    if (type === null || !Object.hasOwn(aliases, text(type))) return type;
-    return new TextEncoder().encode(aliases[text(type)]);
+  #mountType(type: Uint8Array | null, { mnt }: Ground): Uint8Array | null {
+    if (type === null) return null;
+    return new TextEncoder().encode(meantType(this.#view.settings.value, text(type), mnt));
   }
 
   /**

@@ -14,6 +14,7 @@ import {
   sendMessage,
 } from "../sys/index.ts";
 import { type ViewNode, ViewTree } from "../viewos/index.ts";
+import { FsAliases } from "./fs-aliases.ts";
 import type { GroundId } from "./grounds.ts";
 import type { NestedViewFacts } from "./launch.ts";
 import type { OutsideIdentity } from "./launch-outside.ts";
@@ -27,6 +28,7 @@ import {
   renameView,
   sessionSocketPath,
 } from "./run-directory.ts";
+import type { PathTraps } from "./path-traps.ts";
 import type { ViewNet } from "./view-net.ts";
 import { processesInside, type ViewProcesses } from "./view-processes.ts";
 import type { ViewState } from "./view-state.ts";
@@ -40,6 +42,8 @@ interface Entry {
   readonly processes: ViewProcesses;
   /** Set when the view has no namespaces. */
   readonly outside?: OutsideIdentity | undefined;
+  /** Path calls that are answered for every process that enters. */
+  readonly paths?: PathTraps | undefined;
   readonly isBound: boolean;
   /** The session that makes it, as long as it is made. */
   readonly session: number | undefined;
@@ -66,6 +70,7 @@ export class ViewBook {
   readonly #shared: Pick<ViewState, "settings" | "debug" | "rung">;
   readonly #tree = new ViewTree<unknown>();
   readonly #entries = new Map<GroundId, Entry>();
+  readonly #aliases: FsAliases;
 
   /**
    * @param tell reaches the worker that stands on the grounds.
@@ -77,6 +82,7 @@ export class ViewBook {
   ) {
     this.#tell = tell;
     this.#shared = shared;
+    this.#aliases = new FsAliases(this.#tree, shared.settings);
   }
 
   /** What is told of a view, by its number; undefined: it is gone. */
@@ -91,7 +97,23 @@ export class ViewBook {
       rung: this.#shared.rung,
       name: node.name,
       rename: (name) => this.#rename(entry, name),
+      aliases: {
+        table: () => this.#aliases.of(number),
+        set: (alias, type) => {
+          this.#aliases.set(number, alias, type);
+          this.#publishAliases();
+        },
+      },
     };
+  }
+
+  #say({ node, pid }: Entry, text: string): void {
+    this.#shared.debug.log("n", pid, `view ${node.id} ${text}`);
+  }
+
+  #publishAliases(): void {
+    const views = [...this.#entries.values()].map(({ node, ground }) => ({ id: node.id, ground }));
+    this.#aliases.publish(views);
   }
 
   /** Gives a view another name, or its first one: by it, it can be entered from now on. */
@@ -116,7 +138,7 @@ export class ViewBook {
 
   /** Enters an outermost view; its name is claimed already. */
   addOutermost(
-    view: Pick<Entry, "ground" | "pid" | "userNamespace" | "processes" | "outside"> & {
+    view: Pick<Entry, "ground" | "pid" | "userNamespace" | "processes" | "outside" | "paths"> & {
       readonly name: string | undefined;
     },
   ): void {
@@ -133,6 +155,11 @@ export class ViewBook {
     this.#entries.set(entry.ground, entry);
     this.#register(entry);
     this.#watch(entry);
+  }
+
+  /** No view has been entered yet. */
+  get isEmpty(): boolean {
+    return this.#entries.size === 0;
   }
 
   /** Is the ground that of a known view? */
@@ -179,6 +206,7 @@ export class ViewBook {
       unplug: undefined,
     };
     this.#entries.set(ground, entry);
+    this.#publishAliases();
     if (name !== undefined) {
       this.#tell({ kind: "listen", descriptor: listenSessions(sessionSocketPath(name)) });
     }
@@ -206,6 +234,7 @@ export class ViewBook {
     if (entry?.session === undefined || entry.isBorn) return;
     entry.isBorn = true;
     this.#register(entry);
+    this.#say(entry, `begins inside view ${entry.node.parent}`);
     sendMessage(entry.session, Uint8Array.of(1));
   }
 
@@ -234,10 +263,12 @@ export class ViewBook {
     const closed = new Set(this.#tree.close(entry.node.id).views.map((node) => node.id));
     for (const gone of [...this.#entries.values()].filter(({ node }) => closed.has(node.id))) {
       this.#entries.delete(gone.ground);
+      if (gone.node.parent !== undefined) this.#say(gone, "ends");
       gone.unplug?.();
       this.#tell({ kind: "forget", ground: String(gone.ground) });
       if (gone.node.name !== undefined) forgetView(gone.node.name);
     }
+    this.#publishAliases();
   }
 
   /** Ends every view. */
@@ -254,7 +285,7 @@ export class ViewBook {
     });
   }
 
-  #register({ node, pid, userNamespace, outside }: Entry): void {
+  #register({ node, pid, userNamespace, outside, paths }: Entry): void {
     if (node.name === undefined) return;
     const above = node.parent === undefined ? undefined : this.#tree.node(node.parent);
     registerView({
@@ -263,6 +294,7 @@ export class ViewBook {
       supervisorPid: process.pid,
       userNamespace: String(userNamespace),
       ...(outside === undefined ? {} : { outside }),
+      ...(paths === undefined ? {} : { paths }),
       ...(above?.name === undefined ? {} : { parent: above.name }),
     });
   }

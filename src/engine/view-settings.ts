@@ -16,9 +16,14 @@ export interface DebugSettings {
   readonly colours: { readonly [tag: string]: string };
 }
 
+/** Short names of mount types (um_fsalias). */
+export interface AliasTable {
+  readonly [alias: string]: string;
+}
+
 export interface ViewSettings {
-  /** Short names of mount types (um_fsalias). */
-  readonly aliases: { readonly [alias: string]: string };
+  /** By the ground of the view. */
+  readonly aliases: { readonly [ground: string]: AliasTable };
   readonly debug: DebugSettings;
   /** Set-user-id programs are told that they are root. */
   readonly setuidRoot: boolean;
@@ -30,3 +35,12 @@ export const NO_SETTINGS: ViewSettings = {
   debug: { tags: "", processes: [], colours: {} },
   setuidRoot: false,
 };
+
+/**
+ * A mount type, or what it is an alias of.
+ * @param ground of the view; undefined: there is one view only
+ */
+export function meantType({ aliases }: ViewSettings, type: string, ground?: bigint): string {
+  const tables = ground === undefined ? Object.values(aliases) : [aliases[String(ground)] ?? {}];
+  return tables.find((table) => Object.hasOwn(table, type))?.[type] ?? type;
+}

@@ -2,7 +2,14 @@
 import type { DebugLog } from "./debug-log.ts";
 import type { ViewProcesses } from "./view-processes.ts";
 import type { SharedSettings } from "./shared-settings.ts";
-import type { ViewSettings } from "./view-settings.ts";
+import type { AliasTable, ViewSettings } from "./view-settings.ts";
+
+/** Short names of mount types in a view. */
+export interface ViewAliases {
+  table(): AliasTable;
+  /** Defines one, or removes it. Throws a V2Error when that cannot be. */
+  set(alias: unknown, type: unknown): void;
+}
 
 /** A view as its supervisor knows it. */
 export interface ViewState {
@@ -13,6 +20,7 @@ export interface ViewState {
   rename(name: string): void;
   /** How the view is made: a rung of the ladder; undefined: not known. */
   readonly rung: string | undefined;
+  readonly aliases: ViewAliases;
   readonly settings: SharedSettings<ViewSettings>;
   readonly debug: DebugLog;
   readonly processes: ViewProcesses;

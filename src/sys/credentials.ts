@@ -36,6 +36,8 @@ export class ThreadCapabilities {
   readonly #data = new Uint32Array(6);
   readonly #octets = new Uint8Array(this.#data.buffer);
 
+  #isKnown = true;
+
   constructor() {
     capgetCall(this.#headerOctets, this.#octets);
   }
@@ -47,12 +49,23 @@ export class ThreadCapabilities {
 
   /**
    * These become effective, as far as they are permitted, and no others.
+   * Costs nothing when they are already.
    * @returns false when the kernel refuses, which leaves all as it was
    */
   set(low: number, high: number): boolean {
-    this.#data[WORDS.effectiveLow] = low & this.#data[WORDS.permittedLow]!;
-    this.#data[WORDS.effectiveHigh] = high & this.#data[WORDS.permittedHigh]!;
-    return capsetCall(this.#headerOctets, this.#octets) === 0;
+    const lower = (low & this.#data[WORDS.permittedLow]!) >>> 0;
+    const upper = (high & this.#data[WORDS.permittedHigh]!) >>> 0;
+    const same = lower === this.#data[WORDS.effectiveLow];
+    if (this.#isKnown && same && upper === this.#data[WORDS.effectiveHigh]) return true;
+    this.#data[WORDS.effectiveLow] = lower;
+    this.#data[WORDS.effectiveHigh] = upper;
+    this.#isKnown = capsetCall(this.#headerOctets, this.#octets) === 0;
+    return this.#isKnown;
+  }
+
+  /** The kernel has changed the effective ones: the next `set` is not left out. */
+  forget(): void {
+    this.#isKnown = false;
   }
 }
 

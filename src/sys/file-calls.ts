@@ -5,6 +5,7 @@
  * Sources: section 2 of the manual pages; linux/openat2.h, linux/fcntl.h, linux/stat.h.
  */
 import { declare, errno } from "./libc.ts";
+import { MemoryBlock } from "./memory-block.ts";
 
 /** AT_* of linux/fcntl.h. */
 export const AT = {
@@ -38,6 +39,7 @@ export const O = {
 /** RESOLVE_* of linux/openat2.h. */
 export const RESOLVE = { NO_XDEV: 1, NO_MAGICLINKS: 2, NO_SYMLINKS: 4 } as const;
 
+const HOW_OCTETS = 24;
 /** Octets of struct stat, struct statx and struct statfs on x86_64. */
 export const STAT_OCTETS = 144;
 export const STATX_OCTETS = 256;
@@ -55,8 +57,11 @@ const SYS = {
   faccessat2: 439,
 } as const;
 
-const openat2Call = declare<Call<[number, number, Octets, Octets, number]>>(
-  "long syscall(long number, int at, void *path, void *how, unsigned long size)",
+const openat2Call = declare<Call<[number, number, number, number, number]>>(
+  "long syscall(long number, int at, uintptr_t path, uintptr_t how, unsigned long size)",
+);
+const fstatCall = declare<Call<[number, number, number, number, number]>>(
+  "long syscall(long number, int at, uintptr_t path, uintptr_t into, int flags)",
 );
 const pathFlagsCall = declare<Call<[number, number, Octets, Octets, number]>>(
   "long syscall(long number, int at, void *path, void *into, int flags)",
@@ -128,21 +133,20 @@ const readCall = declare<Call<[number, Octets, number]>>(
 
 const result = (value: number): number => (value === -1 ? -errno() : value);
 
-const NOTHING = Uint8Array.of(0);
-
 /** System calls on files; the buffers that they need are reused. */
 export class FileCalls {
-  readonly #how = new Uint8Array(24);
-  readonly #howWords = new Uint32Array(this.#how.buffer);
+  readonly #how = new MemoryBlock(HOW_OCTETS);
+  readonly #howWords = new Uint32Array(this.#how.octets.buffer);
+  readonly #nothing = new MemoryBlock(1);
   readonly #statfs = new Uint8Array(STATFS_OCTETS);
   readonly #statfsView = new DataView(this.#statfs.buffer);
 
   /** openat2(2). @param resolve RESOLVE_* */
-  openat2(at: number, path: Octets, flags: number, mode: number, resolve: number): number {
+  openat2(at: number, path: MemoryBlock, flags: number, mode: number, resolve: number): number {
     this.#howWords[0] = flags;
     this.#howWords[2] = mode;
     this.#howWords[4] = resolve;
-    return result(openat2Call(SYS.openat2, at, path, this.#how, this.#how.length));
+    return result(openat2Call(SYS.openat2, at, path.address, this.#how.address, HOW_OCTETS));
   }
 
   openat(at: number, path: Octets, flags: number, mode = 0): number {
@@ -150,8 +154,9 @@ export class FileCalls {
   }
 
   /** struct stat of an open file, also of one opened with O_PATH. */
-  fstat(fd: number, into: Octets): number {
-    return result(pathFlagsCall(SYS.newfstatat, fd, NOTHING, into, AT.EMPTY_PATH));
+  fstat(fd: number, into: MemoryBlock): number {
+    const { address } = this.#nothing;
+    return result(fstatCall(SYS.newfstatat, fd, address, into.address, AT.EMPTY_PATH));
   }
 
   fstatat(at: number, path: Octets, into: Octets, flags: number): number {

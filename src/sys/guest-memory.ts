@@ -1,22 +1,21 @@
 /** Memory of another process: process_vm_readv(2), process_vm_writev(2). */
 import { ERRNO } from "../base/index.ts";
-import { addressOf, declare } from "./libc.ts";
+import { declare } from "./libc.ts";
+import { MemoryBlock } from "./memory-block.ts";
 
-const readvCall = declare<
-  (
-    pid: number,
-    local: Uint8Array,
-    localCount: number,
-    remote: Uint8Array,
-    remoteCount: number,
-    flags: number,
-  ) => number
->(
-  "long process_vm_readv(int pid, void *local, unsigned long n, void *remote, unsigned long m, unsigned long flags)",
+type Transfer = (
+  pid: number,
+  local: number,
+  localCount: number,
+  remote: number,
+  remoteCount: number,
+  flags: number,
+) => number;
+const readvCall = declare<Transfer>(
+  "long process_vm_readv(int pid, uintptr_t local, unsigned long n, uintptr_t remote, unsigned long m, unsigned long flags)",
 );
-
-const writevCall = declare<typeof readvCall>(
-  "long process_vm_writev(int pid, void *local, unsigned long n, void *remote, unsigned long m, unsigned long flags)",
+const writevCall = declare<Transfer>(
+  "long process_vm_writev(int pid, uintptr_t local, unsigned long n, uintptr_t remote, unsigned long m, unsigned long flags)",
 );
 
 const PAGE = 4096;
@@ -24,15 +23,13 @@ const PAGE_BITS = 12;
 
 /** Reads and writes memory of other processes; one buffer for strings, reused. */
 export class GuestMemory {
-  readonly #page = new Uint8Array(PAGE);
-  readonly #local = new BigUint64Array([addressOf(this.#page), 0n]);
-  readonly #remote = new BigUint64Array(2);
-  readonly #other = new BigUint64Array(2);
-  readonly #otherOctets = new Uint8Array(this.#other.buffer);
-  readonly #localWords = new Uint32Array(this.#local.buffer);
-  readonly #remoteWords = new Uint32Array(this.#remote.buffer);
-  readonly #localOctets = new Uint8Array(this.#local.buffer);
-  readonly #remoteOctets = new Uint8Array(this.#remote.buffer);
+  readonly #block = new MemoryBlock(PAGE);
+  readonly #page = this.#block.octets;
+  /** struct iovec: address and length, of ours and of theirs. */
+  readonly #local = new MemoryBlock(16);
+  readonly #remote = new MemoryBlock(16);
+  readonly #localView = this.#local.view;
+  readonly #remoteView = this.#remote.view;
 
   /**
    * The NUL-terminated string at an address, without its NUL, at most `limit` octets (with it).
@@ -65,15 +62,17 @@ export class GuestMemory {
    * Copies the string at an address with its NUL.
    * @returns its length, or -EFAULT, or -ENAMETOOLONG when `into` holds no NUL
    */
-  path(pid: number, address: bigint, into: Uint8Array): number {
+  path(pid: number, address: bigint, into: MemoryBlock, limit = into.octets.length): number {
+    const { octets } = into;
     const here = PAGE - Number(BigInt.asUintN(PAGE_BITS, address));
+    this.#remoteView.setBigUint64(0, address, true);
     let total = 0;
-    while (total < into.length) {
+    while (total < limit) {
       // Page by page: a string may end right before memory that is not mapped.
-      const count = Math.min(total === 0 ? here : PAGE, into.length - total);
-      const target = addressOf(into) + BigInt(total);
-      const got = this.#transfer(readvCall, pid, address + BigInt(total), target, count);
-      for (let at = total; at < total + got; at++) if (into[at] === 0) return at;
+      const count = Math.min(total === 0 ? here : PAGE, limit - total);
+      if (total > 0) this.#remoteView.setBigUint64(0, address + BigInt(total), true);
+      const got = this.#transfer(readvCall, pid, into.address + total, count);
+      for (let at = total; at < total + got; at++) if (octets[at] === 0) return at;
       if (got !== count) return -ERRNO.EFAULT;
       total += got;
     }
@@ -87,37 +86,31 @@ export class GuestMemory {
     return this.#page.slice(0, length);
   }
 
-  /** Fills `into` from an address; false when not all of it can be read. */
-  read(pid: number, address: bigint, into: Uint8Array): boolean {
-    if (into.length === 0) return true;
-    return this.#transfer(readvCall, pid, address, addressOf(into), into.length) === into.length;
-  }
-
-  /** Writes octets to an address; false when not all of them can be written there. */
-  write(pid: number, address: bigint, from: Uint8Array, length = from.length): boolean {
+  /** Fills the first `length` octets of `into` from an address; false when that cannot be read. */
+  read(pid: number, address: bigint, into: MemoryBlock, length: number): boolean {
     if (length === 0) return true;
-    return this.#transfer(writevCall, pid, address, addressOf(from), length) === length;
+    this.#remoteView.setBigUint64(0, address, true);
+    return this.#transfer(readvCall, pid, into.address, length) === length;
   }
 
-  #transfer(
-    call: typeof readvCall,
-    pid: number,
-    address: bigint,
-    local: bigint,
-    length: number,
-  ): number {
-    this.#other[0] = local;
-    this.#other[1] = BigInt(length);
-    this.#remote[0] = address;
-    this.#remoteWords[2] = length;
-    return call(pid, this.#otherOctets, 1, this.#remoteOctets, 1, 0);
+  /** Writes the first `length` octets to an address; false when not all can be written there. */
+  write(pid: number, address: bigint, from: MemoryBlock, length: number): boolean {
+    if (length === 0) return true;
+    this.#remoteView.setBigUint64(0, address, true);
+    return this.#transfer(writevCall, pid, from.address, length) === length;
   }
 
   #read(pid: number, address: bigint, length: number): number {
-    this.#localWords[2] = length;
-    this.#remote[0] = address;
-    this.#remoteWords[2] = length;
-    return readvCall(pid, this.#localOctets, 1, this.#remoteOctets, 1, 0);
+    this.#remoteView.setBigUint64(0, address, true);
+    return this.#transfer(readvCall, pid, this.#block.address, length);
+  }
+
+  #transfer(call: Transfer, pid: number, local: number, length: number): number {
+    this.#localView.setUint32(0, local >>> 0, true);
+    this.#localView.setUint32(4, Math.floor(local / 2 ** 32), true);
+    this.#localView.setUint32(8, length, true);
+    this.#remoteView.setUint32(8, length, true);
+    return call(pid, this.#local.address, 1, this.#remote.address, 1, 0);
   }
 }
 

@@ -28,6 +28,11 @@ export function setns(descriptor: number, flag: number): void {
   check(setnsCall(descriptor, flag), "setns", `0x${flag.toString(16)}`);
 }
 
+/** The same where it need not succeed: false when the kernel refuses. */
+export function tryNamespace(descriptor: number, flag: number): boolean {
+  return setnsCall(descriptor, flag) === 0;
+}
+
 /** Path of a namespace of a process; `proc` is where the process file system is seen. */
 export function namespacePath(pid: number | "self" | "thread-self", kind: NamespaceKind): string {
   return `/proc/${pid}/ns/${kind}`;

@@ -1,9 +1,10 @@
 /** poll(2) over a set that changes; for loops with few descriptors. */
 import { ERRNO } from "../base/index.ts";
 import { check, declare, errno } from "./libc.ts";
+import { MemoryBlock } from "./memory-block.ts";
 
-const pollCall = declare<(fds: Uint8Array, count: number, timeoutMs: number) => number>(
-  "int poll(void *fds, unsigned long count, int timeout)",
+const pollCall = declare<(fds: number, count: number, timeoutMs: number) => number>(
+  "int poll(uintptr_t fds, unsigned long count, int timeout)",
 );
 
 export const POLLIN = 1;
@@ -28,8 +29,8 @@ export function waitReadable(descriptors: readonly number[], timeoutMs = -1): nu
 
 /** Descriptors that are waited for again and again: the array of poll(2) is built once. */
 export class PollSet {
-  #octets = new Uint8Array(0);
-  #view = new DataView(this.#octets.buffer);
+  #entries = new MemoryBlock(0);
+  #view = this.#entries.view;
   #descriptors: number[] = [];
 
   /** How many descriptors there are; their events are at 0 to `size - 1`. */
@@ -40,8 +41,8 @@ export class PollSet {
   /** Waits for these from now on, in this order. */
   replace(descriptors: readonly number[]): void {
     this.#descriptors = [...descriptors];
-    this.#octets = new Uint8Array(descriptors.length * ENTRY_OCTETS);
-    this.#view = new DataView(this.#octets.buffer);
+    this.#entries = new MemoryBlock(descriptors.length * ENTRY_OCTETS);
+    this.#view = this.#entries.view;
     descriptors.forEach((descriptor, index) => {
       this.#view.setInt32(index * ENTRY_OCTETS, descriptor, true);
       this.#view.setInt16(index * ENTRY_OCTETS + 4, POLLIN, true);
@@ -51,7 +52,7 @@ export class PollSet {
   /** Waits until one is readable, broken or closed by its peer; returns how many are. */
   wait(timeoutMs = -1): number {
     for (;;) {
-      const ready = pollCall(this.#octets, this.#descriptors.length, timeoutMs);
+      const ready = pollCall(this.#entries.address, this.#descriptors.length, timeoutMs);
       if (ready !== -1) return ready;
       if (errno() !== ERRNO.EINTR) check(-1, "poll");
     }
@@ -69,11 +70,10 @@ export class PollSet {
 
 /** Waits until a descriptor takes octets again, or its reader is gone. */
 export function waitWritable(descriptor: number): void {
-  const octets = new Uint8Array(ENTRY_OCTETS);
-  const view = new DataView(octets.buffer);
+  const { view, address } = new MemoryBlock(ENTRY_OCTETS);
   view.setInt32(0, descriptor, true);
   view.setInt16(4, POLLOUT, true);
-  while (pollCall(octets, 1, -1) === -1) {
+  while (pollCall(address, 1, -1) === -1) {
     if (errno() !== ERRNO.EINTR) check(-1, "poll", String(descriptor));
   }
 }

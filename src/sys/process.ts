@@ -15,6 +15,9 @@ const waitpidCall = declare<(pid: number, status: Uint8Array, options: number) =
 const fcntlCall = declare<(fd: number, command: number, argument: number) => number>(
   "int fcntl(int fd, int command, int argument)",
 );
+const prctlCall = declare<(option: number, ...words: bigint[]) => number>(
+  "int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)",
+);
 const dup3Call = declare<(fd: number, number: number, flags: number) => number>(
   "int dup3(int fd, int number, int flags)",
 );
@@ -70,6 +73,15 @@ export function waitForChild(pid: number): number {
     if (result === pid) return status[0]!;
     if (errno() !== ERRNO.EINTR) check(-1, "waitpid", String(pid));
   }
+}
+
+/**
+ * Nobody without CAP_SYS_PTRACE may look into this process through /proc any more, not even its
+ * own user (prctl(2), PR_SET_DUMPABLE).
+ */
+export function forbidInspection(): void {
+  const PR_SET_DUMPABLE = 4;
+  check(prctlCall(PR_SET_DUMPABLE, 0n, 0n, 0n, 0n), "prctl");
 }
 
 /** dup3(2): `number` names what `fd` names from now on, in one step for all threads. */

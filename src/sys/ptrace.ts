@@ -62,6 +62,7 @@ export const REGISTER = {
   rdi: 14,
   originalRax: 15,
   rip: 16,
+  cs: 17,
   rsp: 19,
 } as const;
 const REGISTER_WORDS = 27;

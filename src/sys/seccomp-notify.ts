@@ -4,9 +4,10 @@
  */
 import { ERRNO } from "../base/index.ts";
 import { declare, errno } from "./libc.ts";
+import { MemoryBlock } from "./memory-block.ts";
 
-const ioctlCall = declare<(fd: number, request: number, argument: Uint8Array) => number>(
-  "int ioctl(int fd, unsigned long request, void *argument)",
+const ioctlCall = declare<(fd: number, request: number, argument: number) => number>(
+  "int ioctl(int fd, unsigned long request, uintptr_t argument)",
 );
 
 const NOTIF_RECV = 0xc0502100;
@@ -32,13 +33,13 @@ const ADDFD_OCTETS = 24;
 /** One listener's requests, one at a time; the buffers are reused from call to call. */
 export class NotifyListener {
   readonly descriptor: number;
-  readonly #request = new Uint8Array(REQUEST_OCTETS);
-  readonly #view = new DataView(this.#request.buffer);
-  readonly #response = new Uint8Array(RESPONSE_OCTETS);
-  readonly #answer = new DataView(this.#response.buffer);
-  readonly #addition = new Uint8Array(ADDFD_OCTETS);
-  readonly #added = new DataView(this.#addition.buffer);
-  readonly #id = this.#request.subarray(REQUEST.id, REQUEST.id + 8);
+  readonly #request = new MemoryBlock(REQUEST_OCTETS);
+  readonly #view = this.#request.view;
+  readonly #response = new MemoryBlock(RESPONSE_OCTETS);
+  readonly #answer = this.#response.view;
+  readonly #addition = new MemoryBlock(ADDFD_OCTETS);
+  readonly #added = this.#addition.view;
+  readonly #id = this.#request.octets.subarray(REQUEST.id, REQUEST.id + 8);
 
   constructor(descriptor: number) {
     this.descriptor = descriptor;
@@ -46,8 +47,8 @@ export class NotifyListener {
 
   /** Takes the next request; false when there was none after all (its caller was killed). */
   receive(): boolean {
-    this.#request.fill(0);
-    return ioctlCall(this.descriptor, NOTIF_RECV, this.#request) === 0;
+    this.#request.octets.fill(0);
+    return ioctlCall(this.descriptor, NOTIF_RECV, this.#request.address) === 0;
   }
 
   /**
@@ -62,6 +63,11 @@ export class NotifyListener {
   /** Names the request for as long as its caller waits. */
   get id(): bigint {
     return this.#view.getBigUint64(REQUEST.id, true);
+  }
+
+  /** Puts the id into other memory, eight octets from `at` on. */
+  copyId(into: Uint8Array, at: number): void {
+    into.set(this.#id, at);
   }
 
   /** Thread that made the call, in the number space of our own pid namespace. */
@@ -95,7 +101,8 @@ export class NotifyListener {
   /** False once the caller is gone: what was read of its memory may be another's. */
   isValid(): boolean {
     for (;;) {
-      if (ioctlCall(this.descriptor, NOTIF_ID_VALID, this.#id) === 0) return true;
+      const { address } = this.#request;
+      if (ioctlCall(this.descriptor, NOTIF_ID_VALID, address + REQUEST.id) === 0) return true;
       if (errno() !== ERRNO.EINTR) return false;
     }
   }
@@ -122,11 +129,11 @@ export class NotifyListener {
    * @returns 0, or the errno for which the call did not return: EMFILE when it has too many.
    */
   inject(descriptor: number, closeOnExec: boolean): number {
-    this.#addition.set(this.#id);
+    this.#addition.octets.set(this.#id);
     this.#added.setUint32(ADDFD.flags, ADDFD_SEND, true);
     this.#added.setUint32(ADDFD.source, descriptor, true);
     this.#added.setUint32(ADDFD.sourceFlags, closeOnExec ? O_CLOEXEC : 0, true);
-    while (ioctlCall(this.descriptor, NOTIF_ADDFD, this.#addition) === -1) {
+    while (ioctlCall(this.descriptor, NOTIF_ADDFD, this.#addition.address) === -1) {
       const failure = errno();
       if (failure !== ERRNO.EINTR) return failure;
     }
@@ -134,11 +141,11 @@ export class NotifyListener {
   }
 
   #send(value: bigint, error: number, flags: number): void {
-    this.#response.set(this.#id);
+    this.#response.octets.set(this.#id);
     this.#answer.setBigInt64(8, value, true);
     this.#answer.setInt32(16, error, true);
     this.#answer.setUint32(20, flags, true);
     // ENOENT: the caller was killed meanwhile; there is nobody to answer.
-    ioctlCall(this.descriptor, NOTIF_SEND, this.#response);
+    ioctlCall(this.descriptor, NOTIF_SEND, this.#response.address);
   }
 }

@@ -2,7 +2,13 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { runFilter, VERDICT } from "../../test/bpf.ts";
-import { type ArgumentTest, compileFilter, type FilterRule, levelZeroRules } from "./filter.ts";
+import {
+  type ArgumentTest,
+  compileFilter,
+  type FilterAction,
+  type FilterRule,
+  levelZeroRules,
+} from "./filter.ts";
 import { AUDIT_ARCH_I386, AUDIT_ARCH_X86_64, SYS_X86_64 } from "./syscall-numbers.ts";
 
 const ENOSYS = VERDICT.errno | 38;
@@ -43,7 +49,8 @@ function specified(rules: readonly FilterRule[], number: number, args: readonly 
   };
   const rule = rules.find((rule) => rule.number === number && (rule.tests ?? []).every(holds));
   if (rule === undefined || rule.action.kind === "allow") return VERDICT.allow;
-  return rule.action.kind === "notify" ? VERDICT.notify : VERDICT.errno | rule.action.errno;
+  if (rule.action.kind === "errno") return VERDICT.errno | rule.action.errno;
+  return VERDICT[rule.action.kind];
 }
 
 /** Few values, so that tests often hold; some differ in the upper half only. */
@@ -66,7 +73,7 @@ const rule = fc.record({
   number: fc.nat(120),
   tests: fc.array(argumentTest, { maxLength: 3 }),
   action: fc.oneof(
-    fc.constantFrom({ kind: "notify" as const }, { kind: "allow" as const }),
+    fc.constantFrom<FilterAction>({ kind: "notify" }, { kind: "trace" }, { kind: "allow" }),
     fc.record({ kind: fc.constant("errno" as const), errno: fc.integer({ min: 1, max: 133 }) }),
   ),
 });

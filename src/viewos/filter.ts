@@ -19,6 +19,8 @@ import {
 /** What happens to a call that a rule matches; all others are allowed. */
 export type FilterAction =
   | { readonly kind: "notify" }
+  /** Told to a tracer; ENOSYS without one. */
+  | { readonly kind: "trace" }
   | { readonly kind: "allow" }
   | { readonly kind: "errno"; readonly errno: number };
 
@@ -47,6 +49,7 @@ export interface FilterRule {
 
 const SECCOMP_RET_ALLOW = 0x7fff0000;
 const SECCOMP_RET_USER_NOTIF = 0x7fc00000;
+const SECCOMP_RET_TRACE = 0x7ff00000;
 const SECCOMP_RET_ERRNO = 0x00050000;
 
 /** Offsets in struct seccomp_data; arguments are 64 bits wide, low half first. */
@@ -75,6 +78,7 @@ const statement = (code: number, k: number): Instruction => ({ code, ifTrue: 0, 
 
 function decide(action: FilterAction): Instruction {
   if (action.kind === "notify") return statement(RETURN, SECCOMP_RET_USER_NOTIF);
+  if (action.kind === "trace") return statement(RETURN, SECCOMP_RET_TRACE);
   if (action.kind === "allow") return statement(RETURN, SECCOMP_RET_ALLOW);
   return statement(RETURN, SECCOMP_RET_ERRNO | action.errno);
 }

@@ -1,3 +1,4 @@
+export * from "./caller-rules.ts";
 export * from "./control.ts";
 export * from "./debug-tags.ts";
 export * from "./filter.ts";
@@ -13,5 +14,6 @@ export * from "./script-line.ts";
 export * from "./syscall-arguments.ts";
 export * from "./syscall-numbers.ts";
 export * from "./syscalls.ts";
+export { quoteOctets } from "./syscall-text.ts";
 export * from "./traps.ts";
 export * from "./view-tree.ts";

@@ -21,6 +21,10 @@ test("option words become flags and the rest is left to the file system", () => 
     flags: MS.NOEXEC,
     data: 'context="a,b"',
   });
+  assert.deepEqual(parseMountOptions("user,exec,iversion,noiversion,acl"), {
+    flags: MS.NOSUID | MS.NODEV | MS.POSIXACL,
+    data: "",
+  });
   assert.deepEqual(parseMountOptions("constructor,toString"), {
     flags: 0,
     data: "constructor,toString",

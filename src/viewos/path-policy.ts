@@ -22,6 +22,21 @@ export interface PathPolicy {
   decide(act: PathAct, path: string): number;
 }
 
+/** File systems that show no file of another one under a new name. */
+const MAKES_ITS_OWN_FILES = /^(?:tmpfs|ramfs|proc|sysfs|devpts|mqueue|cgroup2?|fuse(?:\..*)?)$/;
+
+/**
+ * May a process mount this where paths are decided about? Bind, move and overlay would give a
+ * denied file another path.
+ */
+export function isMountAllowed(type: string, flags: number): boolean {
+  const MS_REMOUNT = 0x20;
+  const MS_BIND = 0x1000;
+  const MS_MOVE = 0x2000;
+  if ((flags & MS_REMOUNT) !== 0) return true;
+  return (flags & (MS_BIND | MS_MOVE)) === 0 && MAKES_ITS_OWN_FILES.test(type);
+}
+
 /** A path that is denied, with all below it. */
 export interface DenyRule {
   readonly path: string;

@@ -32,7 +32,7 @@ export interface Trap {
 }
 
 /** Architectures whose calls reach an x86_64 kernel; x32 is refused by every filter of a view. */
-const ARCHITECTURES = [AUDIT_ARCH_X86_64, AUDIT_ARCH_I386] as const;
+export const ARCHITECTURES = [AUDIT_ARCH_X86_64, AUDIT_ARCH_I386] as const;
 
 /** Classes that io_uring would perform without any system call that a filter sees. */
 const PAST_BY_IO_URING: ReadonlySet<SyscallClass> = new Set([
@@ -93,14 +93,15 @@ function openTests(call: Syscall, test: OpenFlagsTest | undefined): readonly Arg
 const WRITING_OPEN: OpenFlagsTest = { mask: 0o1103, value: 0, differs: true };
 
 /**
- * Traps by words: classes, groups, calls, and `writing`: all calls that change the tree of files,
- * among them the opens that do.
+ * Traps of path calls that are answered, by words: classes, groups, calls, and `writing`: all calls
+ * that change the tree of files, among them the opens that do.
  */
 export function trapsOf(words: readonly string[]): readonly Trap[] {
   const traps: Trap[] = [];
-  const calls = words.filter((word) => word !== "writing");
+  const groups = words.flatMap((word) => (word === "path" ? ["path-read", "path-write"] : [word]));
+  const calls = groups.filter((word) => word !== "writing");
   if (calls.length > 0) traps.push({ calls });
-  if (calls.length < words.length) {
+  if (calls.length < groups.length) {
     traps.push({ calls: ["path-write"] });
     traps.push({ calls: ["open", "openat", "openat2"], openFlags: WRITING_OPEN });
   }

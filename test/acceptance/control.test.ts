@@ -1,3 +1,4 @@
+// time limit: 300 s
 import assert from "node:assert/strict";
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

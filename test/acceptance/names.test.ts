@@ -1,3 +1,4 @@
+// time limit: 300 s
 import assert from "node:assert/strict";
 import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -92,6 +93,8 @@ test("wrong words end with 2 and say what is right", async () => {
     ["umvu", "-d", "+", "true"],
     ["umvu", "-D", "s:z", "true"],
     ["umview", "--no-such"],
+    ["umview", "--engine=Z", "true"],
+    ["kmview", "--engine=D", "true"],
   ]) {
     const outcome = await v2(words);
     assert.equal(outcome.code, 2, `${words.join(" ")}: ${outcome.stderr}`);
@@ -99,17 +102,21 @@ test("wrong words end with 2 and say what is right", async () => {
   }
 });
 
-test("aliases of mount types are listed, used, replaced and removed", async () => {
-  const { stdout, code } = await inNamedView(`
-    um_fsalias scratch nosuchtype && um_fsalias scratch tmpfs && um_fsalias other tmpfs
-    um_fsalias
-    viewmount -t scratch none /mnt && grep -c ' /mnt tmpfs ' /proc/self/mounts
-    viewumount -l /mnt
-    um_fsalias scratch && um_fsalias --json
-    vumount --types scratch none /mnt 2>/dev/null`);
-  assert.equal(stdout, 'scratch tmpfs\nother tmpfs\n1\n{"other":"tmpfs"}\n');
-  assert.equal(code, 1);
-});
+for (const rung of ["A", "C"]) {
+  test(`aliases of mount types are listed, used, replaced and removed on rung ${rung}`, async () => {
+    const { stdout, code } = await inNamedView(
+      `um_fsalias scratch nosuchtype && um_fsalias scratch tmpfs && um_fsalias other tmpfs
+       um_fsalias
+       viewmount -t scratch none /mnt && grep -c ' /mnt tmpfs ' /proc/self/mounts
+       viewumount -l /mnt
+       um_fsalias scratch && um_fsalias --json; vuname --rung
+       vumount --types scratch none /mnt 2>/dev/null`,
+      [`--engine=${rung}`],
+    );
+    assert.equal(stdout, `scratch tmpfs\nother tmpfs\n1\n{"other":"tmpfs"}\n${rung}\n`);
+    assert.equal(code, 1);
+  });
+}
 
 test("vudebug logs what it is asked to, of everybody or of one command, in colour", async () => {
   const { stdout, stderr, code } = await inNamedView(`

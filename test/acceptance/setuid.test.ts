@@ -1,23 +1,17 @@
 // runs as: root
 // (only root can make a set-user-id program of root; the views are an ordinary user's)
 import assert from "node:assert/strict";
-import { chmodSync, copyFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { missingProgram, type Outcome, runProgram, V2 } from "./v2.ts";
+import { ordinaryUser, type OrdinaryUser } from "./as-user.ts";
+import { missingProgram, type Outcome, runProgram } from "./v2.ts";
 
-/** One that every user may enter; the runner's own temporary directory is root's. */
-function publicDirectory(): Disposable & { readonly path: string } {
-  const path = mkdtempSync("/tmp/v2-setuid-");
-  chmodSync(path, 0o755);
-  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
-}
+const UID = 64_322;
 
-/** As `v2 view`, by the account that the runner makes for tests. */
-function viewOfUser(options: readonly string[], script: string): Promise<Outcome> {
-  const user = ["setpriv", "--reuid", "v2test", "--regid", "v2test", "--clear-groups"];
-  const view = [process.execPath, V2, "view", ...options, "--", "sh", "-c", script];
-  return runProgram([...user, ...view], { env: { ...process.env, HOME: "/" }, cwd: "/" });
+/** As `v2 view`, by an ordinary user. */
+function viewOf(user: OrdinaryUser, options: readonly string[], script: string): Promise<Outcome> {
+  return user.run([...user.v2, "view", ...options, "--", "sh", "-c", script]);
 }
 
 /** What an old mount(8) does: it asks who it is before it asks the kernel. */
@@ -36,8 +30,8 @@ const noCompiler = missingProgram("gcc", "gcc");
 test("a set-user-id program that insists on root mounts in a view of an ordinary user", {
   skip: noCompiler,
 }, async () => {
-  using directory = publicDirectory();
-  const [setuid, plain] = [join(directory.path, "old-mount"), join(directory.path, "plain")];
+  using user = ordinaryUser(UID);
+  const [setuid, plain] = [join(user.path, "old-mount"), join(user.path, "plain")];
   writeFileSync(`${setuid}.c`, OLD_MOUNT);
   const compiled = await runProgram(["gcc", "-o", setuid, `${setuid}.c`]);
   assert.equal(compiled.code, 0, compiled.stderr);
@@ -45,16 +39,15 @@ test("a set-user-id program that insists on root mounts in a view of an ordinary
   chmodSync(setuid, 0o4755);
   chmodSync(plain, 0o755);
   const script = `${setuid}; grep -c ' /mnt tmpfs ' /proc/self/mounts; umount /mnt; ${plain}; id -u`;
-  const uid = (await runProgram(["id", "-u", "v2test"])).stdout;
-  const told = await viewOfUser(["--setuid-root"], script);
-  assert.equal(told.stdout, `mounted\n1\nmust be superuser\n${uid}`, told.stderr);
-  const untold = await viewOfUser([], setuid);
+  const told = await viewOf(user, ["--setuid-root"], script);
+  assert.equal(told.stdout, `mounted\n1\nmust be superuser\n${UID}\n`, told.stderr);
+  const untold = await viewOf(user, [], setuid);
   assert.equal(untold.stdout, "must be superuser\n");
 });
 
 test("being told that it is root gives a program no right", { skip: noCompiler }, async () => {
-  using directory = publicDirectory();
-  const program = join(directory.path, "try");
+  using user = ordinaryUser(UID);
+  const program = join(user.path, "try");
   writeFileSync(
     `${program}.c`,
     `#include <stdio.h>
@@ -67,6 +60,6 @@ test("being told that it is root gives a program no right", { skip: noCompiler }
   );
   assert.equal((await runProgram(["gcc", "-o", program, `${program}.c`])).code, 0);
   chmodSync(program, 0o4755);
-  const outcome = await viewOfUser(["--setuid-root"], program);
+  const outcome = await viewOf(user, ["--setuid-root"], program);
   assert.equal(outcome.stdout, "0 -1 -1\n");
 });

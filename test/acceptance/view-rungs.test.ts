@@ -17,9 +17,19 @@ import {
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { ERRNO } from "../../src/base/index.ts";
+import { LaunchProgram } from "../../src/sys/index.ts";
+import {
+  AUDIT_ARCH_I386,
+  AUDIT_ARCH_X86_64,
+  compileFilter,
+  SYS_X86_64,
+} from "../../src/viewos/index.ts";
 import { eventually, inView, runProgram, supervisorOf, temporaryDirectory, V2, v2 } from "./v2.ts";
 
-const RUNGS = ["A", "B", "C"] as const;
+const RUNGS = ["A", "B", "C", "D"] as const;
+/** Without namespaces a mount point need not be there. */
+const withGhosts = (rung: string): boolean => rung === "C" || rung === "D";
 
 /** Directories that views without namespaces keep their trees in. */
 const treesLeft = (): string[] => readdirSync(tmpdir()).filter((one) => one.startsWith("v2-view-"));
@@ -101,7 +111,7 @@ for (const rung of RUNGS) {
       "deep",
       "file",
       "new",
-      ...(rung === "C" ? [] : ["gone"]),
+      ...(withGhosts(rung) ? [] : ["gone"]),
       "end",
     ]);
     assert.deepEqual(readdirSync(join(path, "m")), []);
@@ -178,6 +188,14 @@ ${path}
     });
     try {
       let outcome = await v2(["view", "exec", name, "--", "cat", "/mnt/file"]);
+      if (rung === "D") {
+        // Its tracer waits for guests, and for nobody else.
+        for (let i = 0; i < 50 && outcome.code === 3; i++) {
+          outcome = await v2(["view", "exec", name, "--", "true"]);
+        }
+        assert.match(outcome.stderr, /rung D\) has no way in/);
+        return;
+      }
       for (let i = 0; i < 50 && outcome.code !== 0; i++) {
         outcome = await v2(["view", "exec", name, "--", "cat", "/mnt/file"]);
       }
@@ -230,4 +248,50 @@ test("where the host allows no user namespaces, a view is made without", async (
   const outcome = await runProgram(["unshare", "-Ur", "sh", "-c", `${forbid} && ${command}`]);
   assert.deepEqual([outcome.code, outcome.stdout], [0, "virtual\n"], outcome.stderr);
   assert.ok(!existsSync("/mnt/file"));
+});
+
+/** Runs a command where seccomp(2) is refused, as some containers and old kernels do. */
+function withoutSeccomp(words: readonly string[]): ReturnType<typeof runProgram> {
+  const program = new LaunchProgram();
+  const refused = { kind: "errno", errno: ERRNO.EPERM } as const;
+  const filter = compileFilter(
+    [AUDIT_ARCH_X86_64, AUDIT_ARCH_I386].map((arch) => {
+      return { arch, number: SYS_X86_64.seccomp, action: refused };
+    }),
+  );
+  const descriptor = program.words([filter.length / 8, program.bytes(filter)]);
+  const entry = program.call(SYS_X86_64.prctl, [38, 1, 0, 0, 0]);
+  program.call(SYS_X86_64.seccomp, [1, 0, descriptor]);
+  const environment = Object.entries(process.env).map(([name, value]) => `${name}=${value ?? ""}`);
+  const [argv, envp] = [program.strings(words), program.strings(environment)];
+  program.call(SYS_X86_64.execve, [program.string(words[0]!), argv, envp]);
+  using directory = temporaryDirectory();
+  const file = join(directory.path, "launch");
+  writeFileSync(file, program.compile(entry), { mode: 0o755 });
+  return runProgram([file]);
+}
+
+test("D: without any filter the kernel stops at every call, and all is the same", async () => {
+  const script =
+    "mount -t tmpfs none /mnt && cp /bin/echo /mnt/e && cd /mnt && ./e virtual && (exit 3); " +
+    "echo $?; hostname other; uname -n; sleep 0.1 & wait; kill -TERM $$";
+  const words = [process.execPath, V2, "view", "--", "sh", "-c", script];
+  const outcome = await withoutSeccomp(words);
+  assert.equal(outcome.stdout, "virtual\n3\nother\n", outcome.stderr);
+  assert.equal(outcome.signal, "SIGTERM");
+  const told = await withoutSeccomp([process.execPath, V2, "doctor"]);
+  assert.match(told.stdout, /^C notify +absent +seccomp user notification: /m);
+  assert.match(told.stdout, /^D ptrace +used/m);
+});
+
+test("umview takes any rung, kmview those where the kernel filters", async () => {
+  for (const rung of RUNGS) {
+    const outcome = await v2(["umview", `--engine=${rung}`, "sh", "-c", "echo ran"]);
+    assert.equal(outcome.stdout, "ran\n", outcome.stderr);
+  }
+  const filtered = await v2(["kmview", "--engine=notify", "sh", "-c", "echo ran"]);
+  assert.equal(filtered.stdout, "ran\n", filtered.stderr);
+  const refused = await v2(["kmview", "--engine=ptrace", "true"]);
+  assert.equal(refused.code, 69);
+  assert.match(refused.stderr, /rung D\) has no filter in the kernel.*umview takes it/);
 });

@@ -25,7 +25,7 @@ export const LAYERS: { readonly [folder: string]: readonly string[] } = {
   sim: ["base", "wire", "vde", "lwipv6", "viewos", "umps"],
   sys: ["base"],
   plugs: ["base", "wire", "vde", "lwipv6", "sys"],
-  engine: ["base", "wire", "viewos", "sys", "plugs"],
+  engine: ["base", "wire", "viewos", "fuse", "sys", "plugs"],
   modules: ["base", "wire", "viewos", "fuse", "images", "lwipv6", "sys", "plugs", "engine"],
   zoo: ["base", "umps", "sys", "plugs"],
   overlay: ["base", "wire", "sys", "plugs"],

@@ -1,0 +1,93 @@
+/**
+ * A file system described by paths: what somebody writes who wants to show something as files. A
+ * dozen lines will do:
+ *
+ *     const shout = {
+ *       list: () => ["hello"],
+ *       stat: (path) => ({ type: path === "/" ? "directory" : "file" }),
+ *       read: (path) => path.slice(1).toUpperCase() + "\n",
+ *     };
+ *
+ * Paths begin with a slash and are relative to the mount point, `/` is its root. Every function may
+ * be async; a slow one holds up nobody but its own caller. An error with an errno's name as `code`
+ * is that errno for whoever asked; any other is EIO. Octets of a name that are no UTF-8 appear as
+ * lone surrogates (names.ts).
+ */
+import type { Awaitable } from "./awaitable.ts";
+import type { Caller } from "./file-system.ts";
+
+/** What stat(2) says; a missing field has a sensible value. */
+export interface VirtualStat {
+  /** Default: "directory" of the root, else "file". */
+  readonly type?: "file" | "directory" | "link";
+  /** Octets; default: as many as `read` gives, which is asked for it. */
+  readonly size?: number;
+  /** Permission bits; default 0o644 (0o444 where nothing can be written), of directories 0o755. */
+  readonly mode?: number;
+  /** Default: whoever mounted. */
+  readonly uid?: number;
+  readonly gid?: number;
+  /** Milliseconds since 1970; default: when it was mounted. */
+  readonly mtimeMs?: number;
+  /** Inode number; default: made from the path. */
+  readonly inode?: number;
+}
+
+/** What chmod, chown and utimes ask for: only the fields that are there. */
+export interface VirtualChange {
+  readonly mode?: number;
+  readonly uid?: number;
+  readonly gid?: number;
+  readonly atimeMs?: number;
+  readonly mtimeMs?: number;
+}
+
+/** A virtual file system. Without `write` and `writeAt` it is read-only. */
+export interface VirtualFiles {
+  /** Names in a directory. */
+  list(path: string, caller: Caller): Awaitable<Iterable<string>>;
+  /** Undefined: there is no such file. */
+  stat(path: string, caller: Caller): Awaitable<VirtualStat | undefined>;
+  /** Whole content of a file, or, without `readlink`, where a link leads. */
+  read?(path: string, caller: Caller): Awaitable<string | Uint8Array>;
+  /** A piece of a file, for large ones; fewer octets only at the end. Needs sizes in `stat`. */
+  readAt?(path: string, offset: number, octets: number, caller: Caller): Awaitable<Uint8Array>;
+  /**
+   * Replaces the content; a new file is made so, unless there is `create`. Called when the file is
+   * closed or synced, not for each write.
+   */
+  write?(path: string, content: Uint8Array, caller: Caller): Awaitable<void>;
+  /** Writes a piece, for large files. `data` is gone when the call, or its promise, is over. */
+  writeAt?(path: string, data: Uint8Array, offset: number, caller: Caller): Awaitable<void>;
+  /** Cuts or extends; with `writeAt` it is needed for `>` and truncate(1). */
+  truncate?(path: string, size: number, caller: Caller): Awaitable<void>;
+  /** Makes an empty file. */
+  create?(path: string, mode: number, caller: Caller): Awaitable<void>;
+  mkdir?(path: string, mode: number, caller: Caller): Awaitable<void>;
+  /** Removes a file or link, or an empty directory. */
+  remove?(path: string, caller: Caller): Awaitable<void>;
+  /** Moves a file, or a directory with all in it; what `to` was before is gone. */
+  rename?(from: string, to: string, caller: Caller): Awaitable<void>;
+  readlink?(path: string, caller: Caller): Awaitable<string>;
+  symlink?(path: string, target: string, caller: Caller): Awaitable<void>;
+  /** Without it modes and owners cannot be changed, and new times are forgotten. */
+  change?(path: string, change: VirtualChange, caller: Caller): Awaitable<void>;
+  /**
+   * Seconds for which the kernel may remember what it was told; default 1. Infinity: until
+   * `changed` says otherwise.
+   */
+  readonly ttl?: number;
+}
+
+/** Gives a description its type; nothing is added. */
+export function virtualFiles<T extends VirtualFiles>(files: T): T {
+  return files;
+}
+
+/** Is that a description? Its parts are foreign: functions, or missing. */
+export function isVirtualFiles(value: unknown): value is VirtualFiles {
+  if (typeof value !== "object" || value === null) return false;
+  const { list, stat, read, readAt } = value as { readonly [name: string]: unknown };
+  const reads = typeof read === "function" || typeof readAt === "function";
+  return typeof list === "function" && typeof stat === "function" && reads;
+}
