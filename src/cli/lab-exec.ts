@@ -26,5 +26,6 @@ export async function run(invocation: Invocation): Promise<number> {
   Object.assign(process.env, plan.env);
   const given = words.slice(words[2] === "--" ? 3 : 2);
   const command = given.length > 0 ? given : [process.env["SHELL"] ?? "/bin/sh"];
-  becomeGuest(session, { view: { pid: view.pid } }, command, inherited);
+  const traps = view.modules === undefined ? {} : { modules: view.modules };
+  becomeGuest(session, { view: { pid: view.pid } }, command, inherited, traps);
 }

@@ -7,7 +7,7 @@ export const VIEW_COMMANDS: readonly CommandSpec[] = [
     group: "Views",
     summary: "run a command with its own view of mounts, names and network",
     usage:
-      "[--name N] [--root] [--net SWITCH[,ip=…][,mac=…]]… [--mount SPEC]… [--trace[=CLASS[,CLASS…]]] [--trace-to FILE] [--json] [--trap=CLASS] [--deny PATH]… [--engine=E] [-- CMD…]",
+      "[--name N] [--root] [--net SWITCH[,ip=…][,mac=…]]… [--mount SPEC]… [--module FILE[,OPTION…]]… [--trace[=CLASS[,CLASS…]]] [--trace-to FILE] [--json] [--trap=CLASS] [--deny PATH]… [--engine=E] [-- CMD…]",
     details: [
       "CMD (default: your shell) runs as you, with your files, terminal, job control and exit status.",
       "What it mounts (mount, vumount, FUSE servers) is seen in the view only.",
@@ -28,6 +28,13 @@ export const VIEW_COMMANDS: readonly CommandSpec[] = [
         value: "TYPE:SOURCE:TARGET[:OPTIONS]",
         help: "mount made before CMD starts, e.g. tmpfs::/mnt or bind:/data:/mnt",
       },
+      module: {
+        type: "string",
+        short: "p",
+        multiple: true,
+        value: "FILE[,OPTION…]",
+        help: "module that answers calls and mounts: ./mine.js, a package, or a built-in name",
+      },
       trace: {
         type: "string",
         optionalValue: true,
@@ -42,7 +49,7 @@ export const VIEW_COMMANDS: readonly CommandSpec[] = [
       trap: {
         type: "string",
         value: "CLASS,…",
-        help: "calls that the supervisor answers itself: path, path-read, path-write, writing",
+        help: "calls that go to the supervisor, for modules that come later: path, socket-ops, writing, …",
       },
       deny: {
         type: "string",
@@ -67,6 +74,7 @@ export const VIEW_COMMANDS: readonly CommandSpec[] = [
       ["v2 view", "your shell in a view"],
       ["v2 view --mount tmpfs::/mnt -- make -C /mnt", "a command with a private /mnt"],
       ["v2 view --name alice --net /tmp/lan,ip=10.77.0.2/24", "a host on a virtual LAN"],
+      ["v2 view -p ./audit.mjs -- make", "a command whose calls a module answers"],
       ["v2 view --trace=path,exec -- make", "which files and programs a build uses"],
       ["v2 view --deny ~/.ssh -- npm install", "a command that does not get at your keys"],
       ["v2 view --trace-to calls.json --json -- ./configure", "the same for a program to read"],

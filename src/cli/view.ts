@@ -5,6 +5,7 @@ import {
   becomeGuest,
   claimViewName,
   newView,
+  parseInsertion,
   parseRung,
   parseViewNet,
   type PathTraps,
@@ -118,6 +119,7 @@ export async function run(invocation: Invocation): Promise<number> {
     ...(paths === undefined ? {} : { paths }),
     ...(options["setuid-root"] === true ? { setuidRoot: true } : {}),
   };
+  const modules = list(options["module"]).map((text) => parseInsertion(text, process.cwd()));
   const rung = parseRung((options["engine"] as string | undefined) ?? "auto");
   const words = [...invocation.words, ...invocation.rest];
   const argv = words.length > 0 ? words : [process.env["SHELL"] ?? "/bin/sh"];
@@ -125,6 +127,7 @@ export async function run(invocation: Invocation): Promise<number> {
   if (session !== undefined) {
     if (trace !== undefined) throw noTrapsInside("trace");
     if (paths !== undefined) throw noTrapsInside("trap");
+    if (modules.length > 0) throw noTrapsInside("module");
     if (name !== undefined && options["no-prompt"] !== true) {
       showInPrompt(name, promptingShell(options, argv));
     }
@@ -138,7 +141,8 @@ export async function run(invocation: Invocation): Promise<number> {
   const supervisor = startSupervisor({
     root: options["root"] === true,
     orphan: true,
-    config: { name, net, traps },
+    config: { name, net, traps, modules, log: modules.length > 0 },
+    ...(modules.length === 0 ? {} : { logTo: STANDARD_ERROR }),
     ...(trace === undefined ? {} : { traceTo: file ?? STANDARD_ERROR }),
     ...(rung === undefined ? {} : { rung }),
     filtering: options["filtering"] === true,
@@ -149,5 +153,5 @@ export async function run(invocation: Invocation): Promise<number> {
   const network = net.length > 0;
   const { pid, session: first, outside } = supervisor;
   const view = newView({ supervisorPid: pid, hostName: name, mounts, network, outside });
-  becomeGuest(first, view, argv, inherited, traps);
+  becomeGuest(first, view, argv, inherited, supervisor.traps);
 }

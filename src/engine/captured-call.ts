@@ -19,6 +19,22 @@ export interface CapturedPath {
   directory: number;
 }
 
+/** Names another file by an absolute path; false when that is too long. */
+export function replacePath(place: CapturedPath, path: Uint8Array): boolean {
+  if (path.length >= PATH_OCTETS) return false;
+  place.text.octets.set(path);
+  place.text.octets[path.length] = 0;
+  place.length = path.length;
+  place.directory = AT.FDCWD;
+  return true;
+}
+
+function copyPath(from: CapturedPath, to: CapturedPath): void {
+  to.text.octets.set(from.text.octets.subarray(0, from.length + 1));
+  to.length = from.length;
+  to.directory = from.directory;
+}
+
 export class CapturedPathCall {
   shape!: PathShape;
   pid = 0;
@@ -47,6 +63,19 @@ export class CapturedPathCall {
     this.#path(request, shape.first, this.first, memory);
     if (shape.second !== undefined) this.#path(request, shape.second, this.second, memory);
     return true;
+  }
+
+  /** The same in memory of its own, for whoever answers later. */
+  copy(): CapturedPathCall {
+    const copy = new CapturedPathCall();
+    copy.shape = this.shape;
+    copy.pid = this.pid;
+    copy.flags = this.flags;
+    copy.follow = this.follow;
+    copy.errno = this.errno;
+    copyPath(this.first, copy.first);
+    copyPath(this.second, copy.second);
+    return copy;
   }
 
   #path(request: NotifyListener, place: PathPlace, into: CapturedPath, memory: GuestMemory): void {

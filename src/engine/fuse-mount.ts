@@ -16,12 +16,12 @@ import {
   umount2,
 } from "../sys/index.ts";
 import { STOP_UNIQUE } from "./fuse-loop.ts";
-import type { FuseWorkerData, FuseWorkerEvent } from "./fuse-worker.ts";
+import type { FuseWorkerData, FuseWorkerEvent, ModuleOfView } from "./fuse-worker.ts";
 
 /** A file system that a module describes. */
 export interface VirtualMountOptions {
-  /** Path or file: URL of the module; its default export has `mount`. */
-  readonly module: string | URL;
+  /** Path or file: URL of the module, whose default export has `mount`; or a module of a view. */
+  readonly module: string | URL | ModuleOfView;
   /** What `mount -t` said; in the list of mounts it stands as `fuse.TYPE`. Default "v2". */
   readonly type?: string;
   readonly source?: string;
@@ -69,6 +69,12 @@ export function mountFuse(descriptor: number, options: VirtualMountOptions): num
   );
 }
 
+function placeOf(module: VirtualMountOptions["module"]): FuseWorkerData["module"] {
+  if (module instanceof URL) return module.href;
+  if (typeof module !== "string") return module;
+  return module.startsWith("file:") ? module : pathToFileURL(module).href;
+}
+
 /** A thread with a module's file system, ready to serve one device. */
 export class FuseThread {
   readonly #worker: Worker;
@@ -99,10 +105,7 @@ export class FuseThread {
   static async start(options: VirtualMountOptions): Promise<FuseThread> {
     const { module, type = "v2", source = "", target } = options;
     const workerData: FuseWorkerData = {
-      module:
-        module instanceof URL || module.startsWith("file:")
-          ? String(module)
-          : pathToFileURL(module).href,
+      module: placeOf(module),
       type,
       source,
       target,
@@ -125,7 +128,7 @@ export class FuseThread {
         resolve(new V2Error("MODULE_FAILED", error.message, { cause: error })),
       );
       worker.once("exit", () =>
-        resolve(new V2Error("MODULE_FAILED", `${String(module)} ended its thread`)),
+        resolve(new V2Error("MODULE_FAILED", "the module ended its thread")),
       );
     });
     if (refusal === undefined) return thread;

@@ -3,6 +3,7 @@
  * with `mount(request)`, which gives a description by paths (`VirtualFiles`) or a file system by
  * nodes (`FileSystem`). First the module is loaded and asked; then the device is handed in.
  */
+import { register } from "node:module";
 import { parentPort, Worker, workerData } from "node:worker_threads";
 import { V2Error } from "../base/index.ts";
 import {
@@ -18,6 +19,7 @@ import {
 import { FuseDevice } from "../sys/index.ts";
 import type { FuseHelperData } from "./fuse-helper.ts";
 import { FuseLoop, type LoopEnd } from "./fuse-loop.ts";
+import { type Insertion, loadModules } from "./module-loader.ts";
 
 /** What a module's `mount` is told. */
 export interface FuseMountRequest {
@@ -30,9 +32,15 @@ export interface FuseMountRequest {
   readonly changed: (path: string) => void;
 }
 
+/** One of the modules that an insertion into a view has brought. */
+export interface ModuleOfView {
+  readonly insertion: Insertion;
+  readonly name: string;
+}
+
 export interface FuseWorkerData extends Omit<FuseMountRequest, "changed"> {
-  /** URL of the module file. */
-  readonly module: string;
+  /** URL of the module file, or a module of a view. */
+  readonly module: string | ModuleOfView;
   /** Owner of files that are given none. */
   readonly uid: number;
   readonly gid: number;
@@ -96,26 +104,37 @@ interface Loaded {
   readonly options: ServerOptions;
 }
 
+/** What a module mounts with. */
+async function mounter(): Promise<(request: FuseMountRequest) => unknown> {
+  let module: unknown;
+  if (typeof data.module === "string") {
+    module = ((await import(data.module)) as { readonly default?: unknown }).default;
+  } else {
+    const { insertion, name } = data.module;
+    register(new URL("./module-resolve.js", import.meta.url));
+    module = (await loadModules(insertion)).find((found) => found.name === name);
+  }
+  const mount = (module as { readonly mount?: unknown } | undefined)?.mount;
+  if (typeof mount === "function") return mount as (request: FuseMountRequest) => unknown;
+  throw new V2Error("NO_MOUNT", "the module has no 'mount'", {
+    remedy: "export default { mount: (m) => ({ list, stat, read }) }",
+  });
+}
+
 async function load(herald: Herald): Promise<Loaded> {
   const { type, source, target, options } = data;
-  const loaded = (await import(data.module)) as { readonly default?: unknown };
-  const mount = (loaded.default as { readonly mount?: unknown } | undefined)?.mount;
-  if (typeof mount !== "function") {
-    throw new V2Error("NO_MOUNT", `${data.module} has no 'mount' in its default export`, {
-      remedy: "export default { mount: (m) => ({ list, stat, read }) }",
-    });
-  }
+  const mount = await mounter();
   let files: VirtualFileSystem | undefined;
   const changed = (path: string): void => files?.changed(path);
   const request: FuseMountRequest = { type, source, target, options, changed };
-  const result = (await mount(request)) as unknown;
+  const result: unknown = await mount(request);
   if (isVirtualFiles(result)) {
     const { uid, gid, mountedMs } = data;
     files = new VirtualFileSystem(result, { uid, gid, mountedMs, invalidations: herald });
     return { files, options: { changesOutside: true } };
   }
   if (isFileSystem(result)) return { files: result, options: { writeback: data.writeback } };
-  throw new V2Error("NO_FILES", `${data.module}: 'mount' gave no file system`, {
+  throw new V2Error("NO_FILES", "the module's 'mount' gave no file system", {
     remedy: "give an object with at least list, stat and read",
   });
 }

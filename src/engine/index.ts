@@ -15,6 +15,7 @@ export {
 } from "./run-directory.ts";
 export type { ViewTraps } from "./view-traps.ts";
 export { TRACED_BY_DEFAULT, type TraceOptions } from "./tracer.ts";
+export { type InsertOptions, parseInsertion } from "./modules.ts";
 export {
   FILTERING_RUNGS,
   parseRung,
@@ -40,6 +41,8 @@ export {
   type ViewOptions,
 } from "./view.ts";
 export { parseViewNet, type ViewNet } from "./view-net.ts";
+export type { ViewNames } from "./view-state.ts";
+export { connectToView } from "./view-session.ts";
 export {
   FuseThread,
   mountFuse,
@@ -49,5 +52,3 @@ export {
   type VirtualMountOptions,
 } from "./fuse-mount.ts";
 export type { FuseMountRequest } from "./fuse-worker.ts";
-export type { ViewNames } from "./view-state.ts";
-export { connectToView } from "./view-session.ts";

@@ -30,6 +30,8 @@ export const MESSAGE = {
   nested: 0x56,
   /** "B": the view inside a view is as it was asked for; the command comes next. */
   born: 0x42,
+  /** "D" JSON, to a starter and in pieces: what the modules of a view that starts must trap. */
+  modules: 0x44,
   /** "F" errno label, with descriptor [standard error]: a step failed; waits for its exit code. */
   failed: 0x46,
   /** "X" errno label, with descriptor [standard error]: the same of the command itself. */

@@ -8,6 +8,8 @@ import { type Argument, CLONE, type Step } from "../sys/index.ts";
 import {
   AUDIT_ARCH_X86_64,
   type ArgumentTest,
+  coldRules,
+  coldTraps,
   compileFilter,
   type FilterRule,
   levelZeroRules,
@@ -398,14 +400,20 @@ function listenerMessageRule(session: number): FilterRule {
   };
 }
 
+/**
+ * What a view's processes are trapped by. A trap goes before a refusal of level 0: the supervisor
+ * refuses in its place. Rare calls come last: what traps say of them has been said.
+ */
+export function viewRules(traps: readonly Trap[]): FilterRule[] {
+  return [...trapRules(traps), ...levelZeroRules(), ...coldRules(coldTraps())];
+}
+
 function installFilter(launcher: Launcher, plan: GuestPlan, traps: readonly Trap[]): void {
   const { session, enter, rules = [] } = plan;
   const { program } = launcher;
-  const wanted = trapRules(traps);
-  const message = wanted.length === 0 ? [] : [listenerMessageRule(session)];
-  // A trap goes before a refusal of level 0: the supervisor refuses in its place.
+  const message = traps.length === 0 ? [] : [listenerMessageRule(session)];
   const passed = "outside" in enter ? outsideRules(traps, enter.outside.pass) : [];
-  const filter = compileFilter([...message, ...passed, ...rules, ...wanted, ...levelZeroRules()]);
+  const filter = compileFilter([...message, ...passed, ...rules, ...viewRules(traps)]);
   // struct sock_fprog: length u16, padding, pointer.
   const descriptor = program.words([filter.length / 8, program.bytes(filter)]);
   const opened = (kind: string): Step =>

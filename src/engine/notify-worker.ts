@@ -3,7 +3,7 @@
  * namespaces, takes sessions from launchers, and answers trapped calls. It never touches Node's
  * event loop.
  */
-import { parentPort, workerData } from "node:worker_threads";
+import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { ERRNO } from "../base/index.ts";
 import {
   acceptSession,
@@ -23,6 +23,8 @@ import { type GroundId, Grounds } from "./grounds.ts";
 import { explainFailure } from "./launch-failures.ts";
 import { MESSAGE, MESSAGE_HEADER_OCTETS } from "./launch-steps.ts";
 import type { OutsideConfig } from "./launch-outside.ts";
+import { ModuleCalls } from "./module-calls.ts";
+import { type ModuleMountEvent, ModuleMounts } from "./module-mounts.ts";
 import { type NestedEvent, Nesting } from "./nesting.ts";
 import { NotifiedGuests } from "./notified-guests.ts";
 import { PathCalls } from "./path-calls.ts";
@@ -49,6 +51,8 @@ export interface NotifyWorkerData {
   readonly settings: SharedArrayBuffer;
   /** Where the debug log goes. */
   readonly debug: number;
+  /** To the main thread, and the bell that tells of messages on it and of modules' decisions. */
+  readonly modules: { readonly control: MessagePort; readonly bell: number };
   readonly traps: ViewTraps;
   /** Memory of the threads that answer path calls. */
   readonly relief: SharedArrayBuffer;
@@ -75,10 +79,13 @@ export type NotifyWorkerEvent =
   /** A guest with that pid has installed its filter. */
   | { readonly kind: "entered"; readonly pid: number; readonly ground: GroundId }
   | NestedEvent
+  | ModuleMountEvent
   /** The view on that ground, which "nested" announced, is complete. */
   | { readonly kind: "born"; readonly ground: GroundId }
   /** The process that was watched for the view on that ground has ended. */
   | { readonly kind: "ended"; readonly ground: GroundId }
+  /** A module has not decided a call in time. */
+  | { readonly kind: "late" }
   /** No process of the view is left. */
   | { readonly kind: "empty" };
 
@@ -111,6 +118,8 @@ class NotifyLoop {
   readonly #tracer: Tracer | undefined;
   readonly #door: ControlDoor;
   readonly #calls: { perform(request: NotifyListener): Answer };
+  readonly #modules: ModuleCalls;
+  readonly #mounts: ModuleMounts;
   readonly #debug: DebugLog;
   readonly #paths: PathService | undefined;
   readonly #relief: Relief;
@@ -135,6 +144,22 @@ class NotifyLoop {
             standpoint,
             all: paths && new PathCalls(standpoint, trapsOf(paths.calls), policyOf(paths)),
           });
+    this.#mounts = new ModuleMounts({
+      standpoint,
+      grounds: this.#grounds,
+      settings,
+      beforeMount: () => this.#paths?.forget(),
+      post: (event) => this.#post(event),
+    });
+    this.#modules = new ModuleCalls({
+      ...data.modules,
+      mounts: this.#mounts,
+      standpoint,
+      grounds: this.#grounds,
+      policy: paths === undefined ? undefined : policyOf(paths),
+      perform: (request) => this.#performOwn(request),
+      onLate: () => this.#post({ kind: "late" }),
+    });
     this.#debug = new DebugLog(settings, data.debug, (path) => standpoint.openProc(path));
     if (trace !== undefined) this.#tracer = new Tracer(trace, data.traceTo);
     this.#sessions.add(data.session);
@@ -145,9 +170,14 @@ class NotifyLoop {
   run(): void {
     while (this.#sessions.size > 0 || this.#listeners.size > 0) {
       if (this.#changed) this.#watch();
-      if (this.#watched.wait(this.#paths?.forgetAfterMs ?? -1) === 0) this.#paths?.forget();
+      if (this.#watched.wait(this.#patienceMs()) === 0) {
+        this.#modules.expire();
+        this.#paths?.forget();
+      }
       if (this.#watched.events(0) !== 0 && !this.#obey()) return;
-      for (let index = 1; index < this.#watched.size; index++) {
+      // Before any call: what has been inserted or removed counts from then on.
+      if (this.#watched.events(1) !== 0) this.#hearModules();
+      for (let index = 2; index < this.#watched.size; index++) {
         const events = this.#watched.events(index);
         if (events !== 0) this.#serve(this.#watched.descriptor(index), events);
       }
@@ -155,9 +185,31 @@ class NotifyLoop {
     this.#post({ kind: "empty" });
   }
 
+  /** How long a wait may last: until a module is late, or the path calls forget. */
+  #patienceMs(): number {
+    const [late, forget] = [this.#modules.waitMs(), this.#paths?.forgetAfterMs ?? -1];
+    if (late === -1 || forget === -1) return Math.max(late, forget);
+    return Math.min(late, forget);
+  }
+
+  #hearModules(): void {
+    this.#paths?.rest();
+    this.#modules.hear();
+    // Only this thread asks the modules: no other may answer in its place any more.
+    if (!this.#modules.isEmpty) this.#relief.retire();
+  }
+
+  /** Takes a call that a module wants. */
+  #offer(request: NotifyListener): Answer | undefined {
+    if (this.#modules.isEmpty) return undefined;
+    this.#paths?.rest();
+    return this.#modules.offer(request);
+  }
+
   #watch(): void {
     this.#watched.replace([
       this.#data.commands,
+      this.#data.modules.bell,
       ...this.#listening,
       ...this.#sessions,
       ...this.#watchedProcesses.keys(),
@@ -224,7 +276,7 @@ class NotifyLoop {
   }
 
   #perform(request: NotifyListener): Answer {
-    if (request.number !== VUSESSION) return this.#calls.perform(request);
+    if (request.number !== VUSESSION) return this.#offer(request) ?? this.#performOwn(request);
     this.#paths?.rest();
     // A view without namespaces has none that another could be made in.
     if (this.#data.outside !== undefined) return failure(ERRNO.ENOSYS);
@@ -233,6 +285,10 @@ class NotifyLoop {
     if (session !== undefined) this.#sessions.add(session);
     this.#changed = true;
     return answer;
+  }
+
+  #performOwn(request: NotifyListener): Answer {
+    return this.#mounts.perform(request, (own) => this.#calls.perform(own));
   }
 
   #serveSession(session: number): void {

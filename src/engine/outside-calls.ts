@@ -79,8 +79,18 @@ const ON_ENTRIES: ReadonlySet<string> = new Set([...RENAME_LIKE, "unlink", "unli
 
 /** After them a path may lead elsewhere, or a process stand elsewhere. */
 const CHANGES_NAMES: ReadonlySet<string> = new Set([
-  ...["symlink", "symlinkat", "rename", "renameat", "renameat2", "link", "linkat"],
-  ...["chdir", "fchdir", "mount", "umount", "umount2"],
+  "symlink",
+  "symlinkat",
+  "rename",
+  "renameat",
+  "renameat2",
+  "link",
+  "linkat",
+  "chdir",
+  "fchdir",
+  "mount",
+  "umount",
+  "umount2",
 ]);
 /** They may give the caller, or its child, a mount namespace of its own. */
 const UNSHARES: ReadonlySet<string> = new Set(["unshare", "setns", "clone", "clone3"]);

@@ -10,7 +10,16 @@ import {
 } from "../sys/index.ts";
 import type { NotifyWorkerEvent } from "./notify-worker.ts";
 import type { ReliefWorkerData } from "./relief-worker.ts";
-import { BLOCKED, hasSignal, type Relief, SEAT, SEAT_WORDS, SEATS, SEATS_MAX } from "./relief.ts";
+import {
+  BLOCKED,
+  hasSignal,
+  type Relief,
+  RETIRED,
+  SEAT,
+  SEAT_WORDS,
+  SEATS,
+  SEATS_MAX,
+} from "./relief.ts";
 
 const BUSY_TICK_MS = 5;
 const IDLE_TICK_MS = 50;
@@ -81,6 +90,7 @@ export class ReliefWatch {
   }
 
   #callSomebody(): void {
+    if (Atomics.load(this.#words, RETIRED) === 1) return;
     for (let seat = 1; seat < SEATS_MAX; seat++) {
       const at = SEATS + seat * SEAT_WORDS;
       if (Atomics.load(this.#words, at + SEAT.state) === BLOCKED) continue;

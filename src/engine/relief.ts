@@ -15,6 +15,8 @@ export const SEATS_MAX = 32;
 const LISTENERS_MAX = 256;
 export const SEAT_WORDS = 8;
 const COUNT = 0;
+/** 1: only the thread with seat 0 may serve. */
+export const RETIRED = 1;
 const EPOCH = 1;
 const LISTENERS = 2;
 /** First word of the first seat. */
@@ -48,6 +50,11 @@ export class Relief {
   /** Our seat is taken by that thread. */
   sit(thread: number): void {
     this.#words[this.#at + SEAT.thread] = thread;
+  }
+
+  /** Nobody but the thread with seat 0 answers from now on. */
+  retire(): void {
+    Atomics.store(this.#words, RETIRED, 1);
   }
 
   /** The listeners of the view, for whoever has to serve them. */
@@ -97,6 +104,10 @@ export class Relief {
 
   /** False once a thread with a lower seat serves again. */
   isOnDuty(): boolean {
+    if (Atomics.load(this.#words, RETIRED) === 1) {
+      Atomics.store(this.#words, this.#at + SEAT.duty, 0);
+      return false;
+    }
     for (let at = SEATS; at < this.#at; at += SEAT_WORDS) {
       if (Atomics.load(this.#words, at + SEAT.state) !== BLOCKED) {
         Atomics.store(this.#words, this.#at + SEAT.duty, 0);

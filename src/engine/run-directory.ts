@@ -98,6 +98,8 @@ export interface RegisteredView {
   readonly supervisorPid: number;
   /** Identity of the view's user namespace: tells a live view from a reused process number. */
   readonly userNamespace: string;
+  /** What its modules want to be trapped (`encodeTraps`); who enters must be, too. */
+  readonly modules?: string;
   /** The named view that it was made in. */
   readonly parent?: string;
   /** The view has no namespaces: how its guests are known and let pass (rung C). */

@@ -20,7 +20,7 @@ import {
   viewRefusal,
   waitForChild,
 } from "../sys/index.ts";
-import { type MountSpec, type Trap, VUSESSION } from "../viewos/index.ts";
+import { encodeTraps, type MountSpec, type Trap, VUSESSION } from "../viewos/index.ts";
 import {
   type Command,
   type GuestPlan,
@@ -39,6 +39,8 @@ import {
 import { MESSAGE, MESSAGE_HEADER_OCTETS } from "./launch-steps.ts";
 import type { Leftovers } from "./leftovers.ts";
 import { rulesOf } from "./path-traps.ts";
+import { awaitModuleReport } from "./module-report.ts";
+import type { InsertOptions } from "./modules.ts";
 import type { RegisteredView } from "./run-directory.ts";
 import {
   FILTERING_RUNGS,
@@ -62,6 +64,10 @@ export interface SupervisorConfig {
   /** Removed when the maker dies without closing the view. */
   readonly leftovers?: Leftovers;
   readonly traps: ViewTraps;
+  /** Inserted before the first guest. */
+  readonly modules?: readonly InsertOptions[];
+  /** The lines of modules go to SPAWNED_LOG. */
+  readonly log?: boolean;
   /** How the view is made; see rungs.ts. */
   readonly rung?: Rung;
   /** Set when the view has no namespaces. */
@@ -76,11 +82,15 @@ export const SPAWNED_SESSION = 3;
 const SPAWNED_LIFELINE = 4;
 /** Where a trace goes. */
 export const SPAWNED_TRACE = 5;
+/** Where the lines of modules go. */
+export const SPAWNED_LOG = 6;
 
 export interface StartedSupervisor {
   readonly pid: number;
   /** Our end of the first session; close it when the guest has its own. */
   readonly session: number;
+  /** Those asked for, and those that the first modules want. */
+  readonly traps: ViewTraps;
   /** Undefined when the supervisor is nobody's child. */
   readonly child: ChildProcess | undefined;
   /** Set when the view has no namespaces. */
@@ -93,6 +103,8 @@ export interface SupervisorOptions {
   readonly config: Omit<SupervisorConfig, "lifeline">;
   /** Descriptor that a trace is written to; goes with `config.trace`. */
   readonly traceTo?: number;
+  /** Descriptor for the lines of modules; goes with `config.log`. */
+  readonly logTo?: number;
   /** Undefined: the best that the host allows. */
   readonly rung?: Rung;
   /** Only rungs where the kernel picks the calls that matter. */
@@ -186,7 +198,7 @@ function spawnSupervisor(
   const executable = executableInMemory("v2-supervisor", image);
   const stdio: StdioOptions = ["ignore", "ignore", "ignore", theirs];
   stdio.push(options.orphan ? "ignore" : "pipe");
-  if (options.traceTo !== undefined) stdio.push(options.traceTo);
+  stdio.push(options.traceTo ?? "ignore", options.logTo ?? "ignore");
   let child: ChildProcess;
   try {
     child = spawn(`/proc/self/fd/${executable}`, [], { stdio, detached: true });
@@ -200,12 +212,15 @@ function spawnSupervisor(
   }
   try {
     const pid = awaitSupervisor(session, child.pid, maps);
+    const needed = (config.modules ?? []).length === 0 ? [] : awaitModuleReport(session);
+    const modules = needed.length === 0 ? {} : { modules: encodeTraps(needed) };
+    const traps = { ...config.traps, ...modules };
     if (options.orphan) {
       waitForChild(child.pid);
       child.unref();
-      return { pid, session, child: undefined };
+      return { pid, session, traps, child: undefined };
     }
-    return { pid, session, child };
+    return { pid, session, traps, child };
   } catch (error) {
     closeDescriptor(session);
     throw error;
@@ -372,6 +387,8 @@ export function spawnGuest(
     readonly stdio: StdioOptions;
     readonly env?: NodeJS.ProcessEnv;
     readonly cwd?: string;
+    /** As the supervisor was told. */
+    readonly traps?: ViewTraps;
   },
   isInside = "nest" in enter,
 ): ChildProcess {
@@ -381,7 +398,7 @@ export function spawnGuest(
     enter,
     directory: options.cwd ?? process.cwd(),
     openFiles: parentOpenFiles(),
-    traps: isInside ? undefined : trapsOf(enter, {}),
+    traps: isInside ? undefined : trapsOf(enter, options.traps ?? {}),
     ...(isBound ? { lifeline: SPAWNED_LIFELINE } : {}),
     command: argv === undefined ? undefined : commandFor(argv, options.env ?? process.env),
   });

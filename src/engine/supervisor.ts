@@ -6,10 +6,11 @@
 import { rmSync, writeSync } from "node:fs";
 import { Socket } from "node:net";
 import { fileURLToPath } from "node:url";
-import { Worker } from "node:worker_threads";
+import { MessageChannel, Worker } from "node:worker_threads";
 import {
   closeDescriptor,
   listenSessions,
+  makeBell,
   namespaceId,
   sendMessage,
   sessionPair,
@@ -17,23 +18,28 @@ import {
 import { ConnectionCount } from "./control-door.ts";
 import { registerViewOperations } from "./control-operations.ts";
 import { ControlServer } from "./control-server.ts";
+import { viewRules } from "./launch.ts";
+import { Modules } from "./modules.ts";
 import type { NotifyWorkerData, NotifyWorkerEvent, WorkerCommand } from "./notify-worker.ts";
 import { removeLeftovers } from "./leftovers.ts";
 import { watchPaths } from "./relief-watch.ts";
 import { Relief } from "./relief.ts";
 import { sessionSocketPath } from "./run-directory.ts";
 import { processesWithMark } from "./marked-processes.ts";
-import { SPAWNED_SESSION, SPAWNED_TRACE, type SupervisorConfig } from "./start.ts";
+import { SPAWNED_LOG, SPAWNED_SESSION, SPAWNED_TRACE, type SupervisorConfig } from "./start.ts";
 import { DebugLog } from "./debug-log.ts";
 import { mountingInsistsOnRoot } from "./setuid-programs.ts";
 import { SharedSettings } from "./shared-settings.ts";
 import { ViewBook } from "./view-book.ts";
 import { NO_SETTINGS } from "./view-settings.ts";
 import { processesInside, type ViewProcesses } from "./view-processes.ts";
+import { filterTraps, type ViewTraps } from "./view-traps.ts";
 
 /** One line of JSON to the lifeline's other end. */
 export type SupervisorReport =
   | { readonly kind: "ready"; readonly pid: number }
+  /** A line of a module. */
+  | { readonly kind: "log"; readonly line: string }
   | { readonly kind: "error"; readonly message: string };
 
 class Supervisor {
@@ -41,6 +47,7 @@ class Supervisor {
   readonly #lifeline: Socket | undefined;
   readonly #commands: number;
   readonly #worker: Worker;
+  readonly #modules: Modules;
   readonly #control: ControlServer;
   readonly #relief = new Relief();
   readonly #shared: Pick<NotifyWorkerData, "connections" | "settings">;
@@ -62,12 +69,16 @@ class Supervisor {
         ? processesInside(namespaceId("self", "user"))
         : processesWithMark(config.outside.mark);
     const debug = new DebugLog(settings);
-    this.#book = new ViewBook((command) => this.#tell(command), {
-      settings,
-      debug,
-      rung: config.rung,
-    });
+    this.#book = new ViewBook(
+      (command) => this.#tell(command),
+      { settings, debug, rung: config.rung },
+      () => this.#modules.firstTraps,
+    );
     registerViewOperations(this.#control, this.#book);
+    const bell = makeBell();
+    const { port1: control, port2 } = new MessageChannel();
+    this.#modules = new Modules({ control, bell, log: (line) => this.#log(line) });
+    this.#modules.register(this.#control);
     const [commands, theirs] = sessionPair();
     this.#commands = commands;
     this.#shared = { connections: connections.memory, settings: settings.memory };
@@ -80,6 +91,7 @@ class Supervisor {
       ...this.#shared,
       relief: this.#relief.memory,
       debug: debug.descriptor,
+      modules: { control: port2, bell },
       traps: config.traps,
       traceTo: SPAWNED_TRACE,
     };
@@ -89,12 +101,17 @@ class Supervisor {
         : new URL("./notify-worker.js", import.meta.url);
     this.#worker = new Worker(fileURLToPath(worker), {
       workerData: data,
+      transferList: [port2],
     });
     this.#lifeline = config.lifeline === undefined ? undefined : this.#watch(config.lifeline);
   }
 
   /** Begins to serve; the process ends with the view's last process. */
   start(): void {
+    const { modules = [], traps } = this.#config;
+    void this.#modules.begin(modules, SPAWNED_SESSION, (needed) =>
+      viewRules([...filterTraps(withoutTrace(traps)), ...needed]),
+    );
     this.#worker.on("message", (event: NotifyWorkerEvent) => void this.#on(event));
     this.#worker.on("error", (error) => this.#end(1, error));
     for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
@@ -121,6 +138,11 @@ class Supervisor {
     this.#lifeline?.write(`${JSON.stringify(report)}\n`);
   }
 
+  #log(line: string): void {
+    if (this.#lifeline !== undefined) this.#report({ kind: "log", line });
+    else if (this.#config.log === true) sayTo(SPAWNED_LOG, `${line}\n`);
+  }
+
   async #on(event: NotifyWorkerEvent): Promise<void> {
     switch (event.kind) {
       case "network":
@@ -143,6 +165,13 @@ class Supervisor {
         break;
       case "ended":
         this.#book.ended(event.ground);
+        break;
+      case "late":
+        this.#modules.onLateCall();
+        break;
+      case "mount":
+      case "mounted":
+        await this.#modules.servers.on(event);
         break;
       case "empty":
         this.#end(0);
@@ -214,6 +243,11 @@ class Supervisor {
     closeDescriptor(this.#commands);
     process.exit(code);
   }
+}
+
+/** What enters a view later is not traced. */
+function withoutTrace({ trace: _, ...traps }: ViewTraps): ViewTraps {
+  return traps;
 }
 
 function sayTo(descriptor: number, text: string): void {

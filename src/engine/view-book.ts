@@ -67,6 +67,7 @@ export interface ViewReport {
 /** The views of one supervisor. */
 export class ViewBook {
   readonly #tell: (command: WorkerCommand) => void;
+  readonly #moduleTraps: () => string | undefined;
   readonly #shared: Pick<ViewState, "settings" | "debug" | "rung">;
   readonly #tree = new ViewTree<unknown>();
   readonly #entries = new Map<GroundId, Entry>();
@@ -75,11 +76,14 @@ export class ViewBook {
   /**
    * @param tell reaches the worker that stands on the grounds.
    * @param shared what all views of the supervisor have in common.
+   * @param moduleTraps what the first modules want to be trapped.
    */
   constructor(
     tell: (command: WorkerCommand) => void,
     shared: Pick<ViewState, "settings" | "debug" | "rung">,
+    moduleTraps: () => string | undefined,
   ) {
+    this.#moduleTraps = moduleTraps;
     this.#tell = tell;
     this.#shared = shared;
     this.#aliases = new FsAliases(this.#tree, shared.settings);
@@ -287,12 +291,14 @@ export class ViewBook {
 
   #register({ node, pid, userNamespace, outside, paths }: Entry): void {
     if (node.name === undefined) return;
+    const modules = this.#moduleTraps();
     const above = node.parent === undefined ? undefined : this.#tree.node(node.parent);
     registerView({
       name: node.name,
       pid,
       supervisorPid: process.pid,
       userNamespace: String(userNamespace),
+      ...(modules === undefined ? {} : { modules }),
       ...(outside === undefined ? {} : { outside }),
       ...(paths === undefined ? {} : { paths }),
       ...(above?.name === undefined ? {} : { parent: above.name }),

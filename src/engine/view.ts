@@ -5,12 +5,15 @@
 import type { ChildProcess, StdioOptions } from "node:child_process";
 import { once } from "node:events";
 import type { Duplex } from "node:stream";
+import { fileURLToPath } from "node:url";
 import { EXIT, V2Error } from "../base/index.ts";
 import { namespaceId } from "../sys/index.ts";
 import { type MountSpec, parseMountSpec } from "../viewos/index.ts";
+import { openControl } from "./control-client.ts";
 import { leftoversAt } from "./leftovers.ts";
 import type { OutsideIdentity } from "./launch-outside.ts";
 import { processesWithMark } from "./marked-processes.ts";
+import { type ModuleListing, parseInsertion } from "./modules.ts";
 import { claimViewName, findView, forgetView } from "./run-directory.ts";
 import {
   type Destination,
@@ -24,6 +27,7 @@ import type { SupervisorReport } from "./supervisor.ts";
 import type { ViewNet } from "./view-net.ts";
 import { processesInside, type ViewProcesses } from "./view-processes.ts";
 import { connectToView } from "./view-session.ts";
+import type { ViewTraps } from "./view-traps.ts";
 
 export interface ViewOptions {
   /** Name under which the view is registered; unique among the user's running views. */
@@ -40,6 +44,15 @@ export interface ViewOptions {
    * view.
    */
   readonly leftovers?: string;
+  /**
+   * Modules inserted at the start: files, packages or built-in names, with options after a comma
+   * (`./tree.mjs,path=/srv`).
+   */
+  readonly modules?: readonly string[];
+  /** Calls that are trapped for modules inserted later: classes, groups or names. */
+  readonly trap?: readonly string[];
+  /** Takes the lines that modules write; default: they are dropped. */
+  readonly log?: (line: string) => void;
 }
 
 export interface SpawnOptions {
@@ -63,6 +76,9 @@ export interface RunResult {
   readonly stderr: string;
 }
 
+/** The program `v2`: it mounts from within. */
+const PROGRAM = fileURLToPath(new URL("../cli/main.js", import.meta.url));
+
 /** How long the supervisor may take to end its view before it is ended itself. */
 const CLOSE_TIMEOUT_MS = 5000;
 
@@ -80,6 +96,7 @@ export class View implements AsyncDisposable {
   readonly #destination: Destination;
   readonly #processes: ViewProcesses;
   readonly #isInside: boolean;
+  readonly #traps: ViewTraps;
 
   private constructor(
     name: string,
@@ -88,7 +105,9 @@ export class View implements AsyncDisposable {
     holder: ChildProcess,
     ended: Promise<void>,
     outside?: OutsideIdentity,
+    traps: ViewTraps = {},
   ) {
+    this.#traps = traps;
     this.name = name;
     this.#isInside = keeper === holder;
     this.supervisorPid = this.#isInside ? findView(name)!.supervisorPid : keeper.pid!;
@@ -123,7 +142,8 @@ export class View implements AsyncDisposable {
       config: {
         name: options.name,
         net: options.net ?? [],
-        traps: {},
+        modules: (options.modules ?? []).map((text) => parseInsertion(text, process.cwd())),
+        traps: options.trap === undefined ? {} : { paths: { calls: options.trap, deny: [] } },
         ...(options.leftovers === undefined ? {} : { leftovers: leftoversAt(options.leftovers) }),
       },
     });
@@ -144,11 +164,12 @@ export class View implements AsyncDisposable {
           outside: started.outside,
         }),
         undefined,
-        { stdio: ["ignore", "ignore", "inherit"], cwd: "/" },
+        { stdio: ["ignore", "ignore", "inherit"], cwd: "/", traps: started.traps },
       );
       holder.unref();
-      await readyReport(options.name, lifeline, ended, holder);
-      return new View(options.name, supervisor, lifeline, holder, ended, started.outside);
+      await readyReport(options, lifeline, ended, holder);
+      const { outside, traps } = started;
+      return new View(options.name, supervisor, lifeline, holder, ended, outside, traps);
     } catch (error) {
       // It may wait for a supervisor that has ended.
       holder?.kill("SIGKILL");
@@ -193,6 +214,7 @@ export class View implements AsyncDisposable {
     if (session === undefined) throw new V2Error("VIEW_LOST", "the supervisor has ended");
     const settings = {
       stdio: options.stdio ?? "pipe",
+      traps: this.#traps,
       ...(options.env === undefined ? {} : { env: options.env }),
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     };
@@ -221,6 +243,43 @@ export class View implements AsyncDisposable {
   }
 
   /**
+   * Inserts the modules of a file, package or built-in name, with options after a comma.
+   * @returns their names.
+   */
+  async insert(text: string): Promise<readonly string[]> {
+    const comma = text.indexOf(",");
+    const module = comma === -1 ? text : text.slice(0, comma);
+    const options = comma === -1 ? "" : text.slice(comma + 1);
+    const args = { module, options, directory: process.cwd() };
+    return (await this.#ask("insmod", args)) as readonly string[];
+  }
+
+  /** Removes a module. Throws a V2Error: EBUSY while it is in use, EPERM when it is permanent. */
+  async remove(module: string): Promise<void> {
+    await this.#ask("rmmod", { module });
+  }
+
+  /** The modules, newest first. */
+  async modules(): Promise<readonly ModuleListing[]> {
+    return (await this.#ask("lsmod")) as readonly ModuleListing[];
+  }
+
+  async #ask(op: string, args: { readonly [name: string]: string } = {}): Promise<unknown> {
+    using client = openControl(this.name);
+    return await client.ask(op, args);
+  }
+
+  /**
+   * Mounts in the view, a type of the kernel or of a module.
+   * @param options comma-separated
+   */
+  async mount(type: string, source: string, target: string, options = ""): Promise<void> {
+    const words = ["mount", "-t", type, ...(options === "" ? [] : ["-o", options])];
+    const { code, stderr } = await this.run([process.execPath, PROGRAM, ...words, source, target]);
+    if (code !== 0) throw new V2Error("MOUNT", stderr.replace(/^v2: /, "").trim());
+  }
+
+  /**
    * Kills every process of the view and ends its supervisor, also when that is dead; idempotent.
    */
   async close(): Promise<void> {
@@ -240,7 +299,7 @@ export class View implements AsyncDisposable {
 
 /** Waits until the supervisor reports the first guest, or says why there is none. */
 async function readyReport(
-  name: string,
+  { name, log }: ViewOptions,
   lifeline: Duplex,
   ended: Promise<void>,
   holder: ChildProcess,
@@ -256,6 +315,7 @@ async function readyReport(
         const message = JSON.parse(text.slice(0, end)) as SupervisorReport;
         text = text.slice(end + 1);
         if (message.kind === "ready") resolve();
+        else if (message.kind === "log") log?.(message.line);
         else reason = message.message;
       }
     });

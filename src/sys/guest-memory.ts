@@ -100,6 +100,11 @@ export class GuestMemory {
     return this.#transfer(writevCall, pid, from.address, length) === length;
   }
 
+  /** Writes octets of any array to an address; false when not all can be written there. */
+  writeOctets(pid: number, address: bigint, octets: Uint8Array): boolean {
+    return this.write(pid, address, MemoryBlock.of(octets), octets.length);
+  }
+
   #read(pid: number, address: bigint, length: number): number {
     this.#remoteView.setBigUint64(0, address, true);
     return this.#transfer(readvCall, pid, this.#block.address, length);

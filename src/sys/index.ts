@@ -1,13 +1,14 @@
 /** The door of the kernel layer. */
 export * from "./accounts.ts";
+export * from "./bell.ts";
 export * from "./credentials.ts";
 export * from "./descriptor.ts";
 export * from "./epoll.ts";
 export * from "./fd-passing.ts";
 export * from "./ethtool.ts";
 export * from "./fifo.ts";
-export * from "./fuse-device.ts";
 export * from "./file-calls.ts";
+export * from "./fuse-device.ts";
 export * from "./guest-memory.ts";
 export * from "./guest-writes.ts";
 export * from "./host-settings.ts";

@@ -26,12 +26,16 @@ const setdomainnameCall = declare<(name: Uint8Array, length: number) => number>(
 const statfsCall = declare<(path: Uint8Array, buffer: Uint8Array) => number>(
   "int statfs(void *path, void *buffer)",
 );
+const readlinkatCall = declare<
+  (at: number, path: string, into: Uint8Array, count: number) => number
+>("long readlinkat(int at, const char *path, void *buf, unsigned long count)");
 const openatCall = declare<(at: number, path: string, flags: number) => number>(
   "int openat(int at, const char *path, int flags)",
 );
 
 const O_PATH = 0o10000000;
 const O_CLOEXEC = 0o2000000;
+const LINK_OCTETS_MAX = 4096;
 
 /** fchdir(2). @returns 0, or the errno. */
 export function changeDirectory(fd: number): number {
@@ -148,6 +152,13 @@ export class Standpoint {
    */
   openProc(path: string): number {
     return openatCall(this.#proc, path, O_CLOEXEC);
+  }
+
+  /** What a link below the host's /proc says, from where we stand; undefined when it is gone. */
+  readProcLink(path: string): string | undefined {
+    const into = Buffer.alloc(LINK_OCTETS_MAX);
+    const count = readlinkatCall(this.#proc, path, into, into.length);
+    return count === -1 ? undefined : into.toString("utf8", 0, count);
   }
 
   /** Inode that identifies a namespace of a process; undefined: it is gone. */

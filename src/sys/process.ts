@@ -34,7 +34,11 @@ const pidfdGetfdCall = declareSyscall<(pidfd: number, fd: number, flags: number)
 );
 
 const MFD_CLOEXEC = 1;
+const MFD_ALLOW_SEALING = 2;
 const MFD_EXEC = 0x10;
+const F_ADD_SEALS = 1033;
+/** F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_WRITE (linux/fcntl.h). */
+const SEAL_ALL = 0xf;
 
 /**
  * Puts an executable image into an anonymous file; `/proc/self/fd/N` runs it.
@@ -46,6 +50,19 @@ export function executableInMemory(name: string, image: Uint8Array): number {
   if (fd === -1 && errno() === ERRNO.EINVAL) fd = memfdCreate(name, MFD_CLOEXEC);
   check(fd, "memfd_create", name);
   for (let written = 0; written < image.length; ) written += writeSync(fd, image, written);
+  return fd;
+}
+
+/**
+ * Puts octets into an anonymous file that nobody can change any more; it stands at its beginning.
+ * @returns the descriptor, close-on-exec.
+ */
+export function memoryFile(name: string, content: Uint8Array): number {
+  const fd = check(memfdCreate(name, MFD_CLOEXEC | MFD_ALLOW_SEALING), "memfd_create", name);
+  for (let at = 0; at < content.length; ) {
+    at += writeSync(fd, content, at, content.length - at, at);
+  }
+  check(fcntlCall(fd, F_ADD_SEALS, SEAL_ALL), "fcntl", name);
   return fd;
 }
 

@@ -60,6 +60,13 @@ export class NotifyListener {
     return request;
   }
 
+  /** A copy of the current request, which can be examined and answered after others are taken. */
+  held(): NotifyListener {
+    const request = new NotifyListener(this.descriptor);
+    request.#request.octets.set(this.#request.octets);
+    return request;
+  }
+
   /** Names the request for as long as its caller waits. */
   get id(): bigint {
     return this.#view.getBigUint64(REQUEST.id, true);

@@ -6,6 +6,7 @@ import { ERRNO } from "../base/index.ts";
 import type { ArgumentTest, FilterAction, FilterRule } from "./filter.ts";
 import { AUDIT_ARCH_I386, AUDIT_ARCH_X86_64 } from "./syscall-numbers.ts";
 import {
+  callNumbers,
   CLASS_GROUPS,
   SYSCALL_CLASSES,
   type Syscall,
@@ -24,11 +25,15 @@ export interface OpenFlagsTest {
 export interface Trap {
   /** Classes (`path-write`), groups (`path`, `all`) or names of calls (`openat`). */
   readonly calls: readonly string[];
+  /** Names of calls and nothing else: `socket` is the call, not the group. */
+  readonly names?: readonly string[];
   /**
    * Only with these open flags. Calls without such flags are trapped in any case; so is openat2,
    * whose flags are in memory, where a filter cannot look.
    */
   readonly openFlags?: OpenFlagsTest;
+  /** Only when these hold of the words in the registers. */
+  readonly tests?: readonly ArgumentTest[];
 }
 
 /** Architectures whose calls reach an x86_64 kernel; x32 is refused by every filter of a view. */
@@ -62,10 +67,11 @@ function selected(table: SyscallTable, trap: Trap): Selected[] {
     const members = Object.hasOwn(CLASS_GROUPS, word) ? CLASS_GROUPS[word]! : [word];
     for (const member of members) words.add(member);
   }
+  const names = new Set(trap.names);
   const found: Selected[] = [];
   for (const call of table.calls()) {
-    if (words.has(call.class) || words.has(call.name)) {
-      found.push({ call, tests: openTests(call, trap.openFlags) });
+    if (words.has(call.class) || words.has(call.name) || names.has(call.name)) {
+      found.push({ call, tests: [...openTests(call, trap.openFlags), ...(trap.tests ?? [])] });
     } else if (call.name === "socketcall" && words.has("socket-create")) {
       for (const value of SOCKETCALL_CREATES) {
         found.push({ call, tests: [{ argument: 0, bits: 32, mask: 0xffffffffn, value }] });
@@ -134,4 +140,68 @@ export function trapRules(
     for (const { call, tests } of calls) rules.push({ arch, number: call.number, tests, action });
   }
   return rules;
+}
+
+/**
+ * The rules of calls that every view traps because they are rare: traps by name alone, and
+ * io_uring_setup, because what a ring may do depends on the modules of that moment.
+ */
+export function coldRules(traps: readonly Pick<Trap, "names" | "tests">[]): FilterRule[] {
+  const action = { kind: "notify" } as const;
+  const all = [...traps, { names: ["io_uring_setup"] }];
+  return ARCHITECTURES.flatMap((arch) => {
+    const numbers = callNumbers(arch);
+    return all.flatMap(({ names = [], tests = [] }) =>
+      names.flatMap((name) => {
+        const number = numbers.get(name);
+        return number === undefined ? [] : [{ arch, number, tests, action }];
+      }),
+    );
+  });
+}
+
+const sameTest = (a: ArgumentTest, b: ArgumentTest): boolean =>
+  a.argument === b.argument &&
+  a.bits === b.bits &&
+  a.mask === b.mask &&
+  a.value === b.value &&
+  (a.differs ?? false) === (b.differs ?? false);
+
+/** Does a rule trap whatever another one traps? Without knowing how tests imply each other. */
+function covers(rule: FilterRule, wanted: FilterRule): boolean {
+  if (rule.arch !== wanted.arch || rule.number !== wanted.number) return false;
+  if (rule.action.kind !== "notify") return false;
+  return (rule.tests ?? []).every((test) =>
+    (wanted.tests ?? []).some((other) => sameTest(test, other)),
+  );
+}
+
+/**
+ * Calls that traps want and a filter of those rules does not notify; each name once. A filter
+ * cannot be widened while its processes run.
+ */
+export function missingCalls(traps: readonly Trap[], rules: readonly FilterRule[]): Syscall[] {
+  const missing = new Map<string, Syscall>();
+  for (const arch of ARCHITECTURES) {
+    const table = new SyscallTable(arch);
+    for (const { call, tests } of traps.flatMap((trap) => selected(table, trap))) {
+      const wanted = { arch, number: call.number, tests, action: { kind: "notify" } as const };
+      if (!rules.some((rule) => covers(rule, wanted))) missing.set(call.name, call);
+    }
+  }
+  return [...missing.values()];
+}
+
+/** Traps as text, for files and other processes. */
+export function encodeTraps(traps: readonly Trap[]): string {
+  return JSON.stringify(traps, (_key, value: unknown) =>
+    typeof value === "bigint" ? `${value}n` : value,
+  );
+}
+
+/** What `encodeTraps` has written. */
+export function decodeTraps(text: string): readonly Trap[] {
+  return JSON.parse(text, (_key, value: unknown) =>
+    typeof value === "string" && /^\d+n$/.test(value) ? BigInt(value.slice(0, -1)) : value,
+  ) as readonly Trap[];
 }

@@ -1,0 +1,231 @@
+/** A tree of files in memory, with mounts of virtual file systems; the disk of the fake kernel. */
+import type { ErrnoName } from "../base/index.ts";
+import type { VirtualCaller, VirtualFiles, VirtualStat } from "./virtual-files.ts";
+
+/** How a call of the fake kernel fails. A virtual file system may throw it, too. */
+export class GuestErrno extends Error {
+  override readonly name = "GuestErrno";
+  readonly code: string;
+
+  constructor(code: ErrnoName, what = "") {
+    super(what === "" ? code : `${code}: ${what}`);
+    this.code = code;
+  }
+}
+
+interface Node {
+  readonly type: "file" | "directory" | "link";
+  /** Of a link: what it says. */
+  content: Uint8Array;
+  mode: number;
+  uid: number;
+  gid: number;
+}
+
+/** The one process of the fake kernel; it never gives up. */
+const CALLER: VirtualCaller = {
+  uid: 1000,
+  gid: 1000,
+  pid: 1000,
+  signal: new AbortController().signal,
+};
+
+interface Mount {
+  readonly target: string;
+  readonly files: VirtualFiles;
+}
+
+/** How many links one path may lead through, as in Linux. */
+const LINKS_MAX = 40;
+
+const encode = (text: string | Uint8Array): Uint8Array =>
+  typeof text === "string" ? new TextEncoder().encode(text) : text;
+
+const parentOf = (path: string): string => path.slice(0, path.lastIndexOf("/")) || "/";
+const nameOf = (path: string): string => path.slice(path.lastIndexOf("/") + 1);
+
+/** Paths are absolute and normal. */
+export class FakeTree {
+  readonly #nodes = new Map<string, Node>();
+  /** Newest first. */
+  readonly #mounts: Mount[] = [];
+
+  /** @param files content by path; the directories above are made. */
+  constructor(files: { readonly [path: string]: string | Uint8Array }) {
+    this.#nodes.set("/", this.#node("directory", "", 0o755));
+    for (const [path, content] of Object.entries(files)) {
+      this.#makeParents(path);
+      this.#nodes.set(path, this.#node("file", content, 0o644));
+    }
+  }
+
+  #node(type: Node["type"], content: string | Uint8Array, mode: number): Node {
+    return { type, content: encode(content), mode, uid: 0, gid: 0 };
+  }
+
+  #makeParents(path: string): void {
+    for (let at = parentOf(path); at !== "/"; at = parentOf(at)) {
+      if (!this.#nodes.has(at)) this.#nodes.set(at, this.#node("directory", "", 0o755));
+    }
+  }
+
+  #mountOf(path: string): { files: VirtualFiles; inside: string } | undefined {
+    const found = this.#mounts.find(
+      ({ target }) => path === target || path.startsWith(target === "/" ? "/" : `${target}/`),
+    );
+    if (found === undefined) return undefined;
+    const inside = found.target === "/" ? path : path.slice(found.target.length);
+    return { files: found.files, inside: inside === "" ? "/" : inside };
+  }
+
+  /** The node at a path after its links; the path that they lead to. */
+  #resolve(path: string, links = 0): string {
+    if (links > LINKS_MAX) throw new GuestErrno("ELOOP", path);
+    const node = this.#nodes.get(path);
+    if (node?.type !== "link") return path;
+    const target = new TextDecoder().decode(node.content);
+    const next = target.startsWith("/") ? target : `${parentOf(path)}/${target}`;
+    return this.#resolve(next.replaceAll(/\/+/g, "/"), links + 1);
+  }
+
+  #get(path: string): Node {
+    const node = this.#nodes.get(path);
+    if (node === undefined) throw new GuestErrno("ENOENT", path);
+    return node;
+  }
+
+  #directory(path: string): void {
+    if (this.#get(path).type !== "directory") throw new GuestErrno("ENOTDIR", path);
+  }
+
+  mount(target: string, files: VirtualFiles): void {
+    this.#mounts.unshift({ target, files });
+  }
+
+  umount(target: string): void {
+    const index = this.#mounts.findIndex((mount) => mount.target === target);
+    if (index === -1) throw new GuestErrno("EINVAL", target);
+    this.#mounts.splice(index, 1);
+  }
+
+  async stat(path: string): Promise<VirtualStat> {
+    const mount = this.#mountOf(path);
+    if (mount === undefined) {
+      const { type, content, mode, uid, gid } = this.#get(this.#resolve(path));
+      return { type, size: content.length, mode, uid, gid };
+    }
+    const found = await mount.files.stat(mount.inside, CALLER);
+    const type = mount.inside === "/" ? "directory" : "file";
+    if (found !== undefined) return { type, ...found };
+    if (mount.inside === "/") return { type };
+    throw new GuestErrno("ENOENT", path);
+  }
+
+  async list(path: string): Promise<readonly string[]> {
+    const mount = this.#mountOf(path);
+    if (mount !== undefined) return [...(await mount.files.list(mount.inside, CALLER))];
+    const directory = this.#resolve(path);
+    this.#directory(directory);
+    const names = [...this.#nodes.keys()].filter((name) => parentOf(name) === directory);
+    return names.filter((name) => name !== "/").map(nameOf);
+  }
+
+  async read(path: string): Promise<Uint8Array> {
+    const { type } = await this.stat(path);
+    if (type === "directory") throw new GuestErrno("EISDIR", path);
+    const mount = this.#mountOf(path);
+    if (mount !== undefined) return this.#content(mount.files, mount.inside);
+    return this.#get(this.#resolve(path)).content;
+  }
+
+  async #content(files: VirtualFiles, path: string): Promise<Uint8Array> {
+    if (files.read !== undefined) return encode(await files.read(path, CALLER));
+    const size = (await files.stat(path, CALLER))?.size ?? 0;
+    return (await files.readAt?.(path, 0, size, CALLER)) ?? new Uint8Array(0);
+  }
+
+  /** Replaces a file's content, or makes the file. */
+  async write(path: string, content: string | Uint8Array): Promise<void> {
+    const mount = this.#mountOf(path);
+    if (mount !== undefined) {
+      const { inside, files } = mount;
+      const octets = encode(content);
+      if (files.write !== undefined) return await files.write(inside, octets, CALLER);
+      if (files.writeAt === undefined) throw new GuestErrno("EROFS", path);
+      await files.truncate?.(inside, 0, CALLER);
+      return await files.writeAt(inside, octets, 0, CALLER);
+    }
+    const file = this.#resolve(path);
+    const node = this.#nodes.get(file);
+    if (node?.type === "directory") throw new GuestErrno("EISDIR", path);
+    if (node === undefined) this.#make(file, "file", content, 0o644);
+    else node.content = encode(content);
+  }
+
+  #make(path: string, type: Node["type"], content: string | Uint8Array, mode: number): void {
+    this.#writable(path);
+    if (this.#nodes.has(path)) throw new GuestErrno("EEXIST", path);
+    this.#directory(this.#resolve(parentOf(path)));
+    this.#nodes.set(path, this.#node(type, content, mode));
+  }
+
+  /** Virtual file systems are changed by writing only. */
+  #writable(path: string): void {
+    if (this.#mountOf(path) !== undefined) throw new GuestErrno("EROFS", path);
+  }
+
+  mkdir(path: string, mode: number): void {
+    this.#make(path, "directory", "", mode);
+  }
+
+  symlink(target: string, path: string): void {
+    this.#make(path, "link", target, 0o777);
+  }
+
+  link(path: string, newPath: string): void {
+    this.#make(newPath, "file", "", 0o644);
+    this.#nodes.set(newPath, this.#get(path));
+  }
+
+  async readlink(path: string): Promise<string> {
+    const mount = this.#mountOf(path);
+    if (mount !== undefined) {
+      if ((await this.stat(path)).type !== "link") throw new GuestErrno("EINVAL", path);
+      const { inside, files } = mount;
+      if (files.readlink !== undefined) return await files.readlink(inside, CALLER);
+      return new TextDecoder().decode(await this.#content(files, inside));
+    }
+    const node = this.#get(path);
+    if (node.type !== "link") throw new GuestErrno("EINVAL", path);
+    return new TextDecoder().decode(node.content);
+  }
+
+  unlink(path: string): void {
+    this.#writable(path);
+    if (this.#get(path).type === "directory") throw new GuestErrno("EISDIR", path);
+    this.#nodes.delete(path);
+  }
+
+  async rmdir(path: string): Promise<void> {
+    this.#writable(path);
+    this.#directory(path);
+    if ((await this.list(path)).length > 0) throw new GuestErrno("ENOTEMPTY", path);
+    this.#nodes.delete(path);
+  }
+
+  rename(path: string, newPath: string): void {
+    this.#writable(path);
+    this.#writable(newPath);
+    this.#get(path);
+    this.#directory(this.#resolve(parentOf(newPath)));
+    const moved = [...this.#nodes].filter(([name]) => name === path || name.startsWith(`${path}/`));
+    for (const [name] of moved) this.#nodes.delete(name);
+    for (const [name, node] of moved) this.#nodes.set(newPath + name.slice(path.length), node);
+  }
+
+  /** Changes what stat says of a file. */
+  change(path: string, change: Partial<Pick<Node, "mode" | "uid" | "gid">>): void {
+    this.#writable(path);
+    Object.assign(this.#get(this.#resolve(path)), change);
+  }
+}

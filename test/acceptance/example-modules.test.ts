@@ -1,0 +1,125 @@
+// time limit: 240 s
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { FakeKernel, isModule, type Module } from "../../src/viewos/index.ts";
+import { missingProgram, type Outcome, temporaryDirectory, v2 } from "./v2.ts";
+
+/** An example, made with options when it is a function of them. */
+async function example(name: string, options: object = {}): Promise<Module> {
+  const file = new URL(`../../../examples/modules/${name}.mjs`, import.meta.url).href;
+  const { default: exported } = (await import(file)) as { default: unknown };
+  const made: unknown = typeof exported === "function" ? exported(options) : exported;
+  assert.ok(isModule(made), name);
+  return made;
+}
+
+/** Runs a command in a view with an example, by its name. */
+function withModule(words: string, script: string): Promise<Outcome> {
+  return v2(["view", "-p", words, "--", "sh", "-c", script]);
+}
+
+const fails = (code: string) => ({ name: "GuestErrno", code });
+
+test("shout: every file holds its own name, louder", async () => {
+  const kernel = new FakeKernel({ modules: [await example("shout")], files: { "/mnt/x": "" } });
+  await kernel.mount("shout", "/mnt");
+  assert.equal(await kernel.read("/mnt/hello"), "HELLO\n");
+  assert.deepEqual(await kernel.list("/mnt"), ["hello"]);
+});
+
+test("audit: writing and connecting is told, mail refused", async () => {
+  using directory = temporaryDirectory();
+  const file = join(directory.path, "f");
+  const mail = "import socket; socket.create_connection(('127.0.0.1', 25))";
+  const script = `: > ${file}; rm ${file}; /usr/bin/env python3 -c "${mail}" 2>&1 | tail -1`;
+  const { stdout, stderr } = await withModule("audit", script);
+  assert.match(stdout, /Connection refused/);
+  assert.match(stderr, new RegExp(`^\\d+ open ${file}\n\\d+ unlink ${file}\n`));
+  assert.match(stderr, /^\d+ connect 127\.0\.0\.1 port 25$/m);
+});
+
+test("families: only sockets of the named ones are made", async () => {
+  const script = (family: string): string =>
+    `python3 -c "import socket; socket.socket(socket.${family})" 2>&1 | tail -1`;
+  assert.equal((await withModule("families,unix,inet", script("AF_INET"))).stdout, "");
+  assert.match((await withModule("families,unix", script("AF_INET"))).stdout, /Errno 97/);
+});
+
+test("clock: nobody sets it, with or without being told so", async () => {
+  const set = "date -s 2020-01-01 >/dev/null 2>&1; echo $?; date +%Y";
+  const year = String(new Date().getUTCFullYear());
+  const refused = await withModule("clock", set);
+  assert.equal(refused.stdout, `1\n${year}\n`);
+  const pretended = await withModule("clock,pretend", set);
+  assert.equal(pretended.stdout, `0\n${year}\n`);
+  assert.match(pretended.stderr, /^\d+ wants to set clock 0$/m);
+});
+
+test("hostname: uname says what the options say", async () => {
+  const outcome = await withModule("hostname,nodename=mars,machine=pdp11", "uname -nm");
+  assert.equal(outcome.stdout, "mars pdp11\n");
+});
+
+test("null: what it passes on is as without it", async (t) => {
+  const reason = missingProgram("gcc", "gcc");
+  if (reason !== undefined) return t.skip(reason);
+  using directory = temporaryDirectory();
+  writeFileSync(join(directory.path, "a.c"), "int main(void) { return 42; }\n");
+  const script = `cd ${directory.path} && gcc a.c && mkdir d && mv a.out d/x && ./d/x; echo $?`;
+  const { stdout, stderr } = await withModule("null", script);
+  assert.deepEqual([stdout, stderr], ["42\n", ""]);
+  return undefined;
+});
+
+test("count: calls are counted, and a file shows them", async () => {
+  const { stdout } = await withModule("count", "rmdir /no /none 2>/dev/null; cat /counts");
+  assert.match(stdout, /^2 rmdir$/m);
+  assert.match(stdout, /^\d+ open$/m);
+});
+
+test("protect: nothing below a tree changes, and no directory above it moves", async () => {
+  const protect = await example("protect", { path: "/srv/data" });
+  const files = { "/srv/data/a": "1", "/tmp/b": "2" };
+  const kernel = new FakeKernel({ modules: [protect], files });
+  for (const change of [
+    () => kernel.write("/srv/data/a", "x"),
+    () => kernel.write("/srv/data/new", "x"),
+    () => kernel.unlink("/srv/../srv/data/a"),
+    () => kernel.mkdir("/srv/data/d"),
+    () => kernel.rename("/tmp/b", "/srv/data/b"),
+    () => kernel.rename("/srv", "/other"),
+    () => kernel.call("chmod", { path: "/srv/data/a", mode: 0 }),
+    () => kernel.call("link", { path: "/tmp/b", newPath: "/srv/data/b" }),
+  ]) {
+    await assert.rejects(change(), fails("EROFS"));
+  }
+  assert.equal(await kernel.read("/srv/data/a"), "1");
+  await kernel.rename("/tmp/b", "/srv/b");
+  assert.equal(await kernel.read("/srv/b"), "2");
+});
+
+test("intrusion: who reads secrets gets no call out, and loose programs do not run", async () => {
+  const kernel = new FakeKernel({
+    modules: [await example("intrusion")],
+    files: { "/home/me/.ssh/id": "key", "/tmp/tool": "", "/usr/bin/ls": "" },
+    listening: ["10.0.0.1:80", "/run/x"],
+  });
+  const web = { family: "inet", host: "10.0.0.1", port: 80 };
+  await kernel.connect(web);
+  await kernel.read("/home/me/.ssh/id");
+  await assert.rejects(kernel.connect(web), fails("EACCES"));
+  await kernel.connect({ family: "unix", path: "/run/x" });
+  await kernel.call("exec", { path: "/usr/bin/ls", argv: ["ls"] });
+  await assert.rejects(
+    kernel.call("exec", { path: "/tmp/tool", argv: ["tool", "-x"] }),
+    fails("EACCES"),
+  );
+  const { stdout, stderr } = await withModule(
+    "intrusion",
+    "cp /bin/true /tmp/v2x$$; /tmp/v2x$$; echo $?; rm /tmp/v2x$$",
+  );
+  assert.equal(stdout, "126\n");
+  assert.match(stderr, /ALARM process \d+: runs \/tmp\/v2x\d+ from a loose directory/);
+});
