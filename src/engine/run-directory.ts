@@ -172,8 +172,20 @@ export function forgetView(name: string): void {
   tidyRunDirectory();
 }
 
+/** Removes the sockets of servers that were killed. */
+function forgetDeadServers(): void {
+  const directory = runDirectoryPath();
+  const names = existsSync(directory) ? readdirSync(directory) : [];
+  for (const name of names.filter((one) => one.startsWith("server-"))) {
+    const path = join(directory, name);
+    if (!isListening(path)) rmSync(path, { force: true });
+  }
+  tidyRunDirectory();
+}
+
 /** The running views of this user; leftovers of dead ones are removed. */
 export function listViews(): RegisteredView[] {
+  forgetDeadServers();
   return namesIn("views").flatMap((name) => {
     const view = findView(name);
     if (view !== undefined) return [view];

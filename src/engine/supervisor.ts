@@ -322,6 +322,5 @@ process.title = "v2 supervisor";
 const config = JSON.parse(process.argv[2] ?? "{}") as SupervisorConfig;
 if (config.interpreter === undefined) new Supervisor(config).start();
 else {
-  process.title = "v2 server";
   void new ViewHost(config, (one, host) => new Supervisor(one, host));
 }

@@ -5,7 +5,7 @@
  * was started for and ends with it.
  */
 import { createHash } from "node:crypto";
-import { fstatSync, openSync, renameSync, statSync, unlinkSync } from "node:fs";
+import { fstatSync, openSync, rmSync, statSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import {
@@ -66,12 +66,11 @@ export function takeServerPlace(): ServerPlace | undefined {
   runDirectory();
   const path = serverSocketPath();
   if (isListening(path)) return undefined;
-  // Made aside and moved: nobody connects to a socket that does not listen yet, and what a killed
-  // server left is replaced.
-  const aside = `${path}.${process.pid}`;
-  const listening = listenSessions(aside);
+  // Left by a server that was killed. Of two that begin at once one is found here by nobody, and
+  // ends with its first view.
+  rmSync(path, { force: true });
+  const listening = listenSessions(path);
   nameSenders(listening);
-  renameSync(aside, path);
   const { ino } = statSync(path, { bigint: true });
   return {
     listening,
