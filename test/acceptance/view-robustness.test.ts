@@ -66,7 +66,8 @@ for (const options of [TRACED, ["--trap=path"]]) {
       const limit = "/proc/sys/kernel/pid_max";
       const script = `
       echo 500 > ${limit} && [ "$(cat ${limit})" = 500 ] || exit 77
-      cd "$0"; exec '${process.execPath}' '${V2}' view ${options.join(" ")} -- '${guest}' successors 1000`;
+      cd "$0"; v2="'${process.execPath}' '${V2}'"
+      eval "exec $v2 view ${options.join(" ")} -- '${guest}' successors 1000"`;
       const outcome = await arena.run([
         ...IN_NUMBERS_OF_ITS_OWN,
         "sh",
