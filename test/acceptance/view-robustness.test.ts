@@ -62,7 +62,7 @@ for (const options of [TRACED, ["--trap=path"]]) {
   withGuest(
     `numbers of processes that come round confuse no ${options[0]}`,
     async (arena, guest) => {
-      // From kernel 6.14 on each pid namespace has a limit of its own, 301 at least (pid_namespaces(7)).
+      // From Linux 6.14 on each pid namespace has a limit of its own (pid_namespaces(7)).
       const limit = "/proc/sys/kernel/pid_max";
       const script = `
       echo 500 > ${limit} && [ "$(cat ${limit})" = 500 ] || exit 77
