@@ -62,11 +62,12 @@ for (const options of [TRACED, ["--trap=path"]]) {
   withGuest(
     `numbers of processes that come round confuse no ${options[0]}`,
     async (arena, guest) => {
-      // From kernel 6.14 on each pid namespace has a limit of its own, 301 at least (pid_namespaces(7)).
+      // From Linux 6.14 on each pid namespace has a limit of its own (pid_namespaces(7)).
       const limit = "/proc/sys/kernel/pid_max";
       const script = `
       echo 500 > ${limit} && [ "$(cat ${limit})" = 500 ] || exit 77
-      cd "$0"; exec '${process.execPath}' '${V2}' view ${options.join(" ")} -- '${guest}' successors 1000`;
+      cd "$0"; v2="'${process.execPath}' '${V2}'"
+      eval "exec $v2 view ${options.join(" ")} -- '${guest}' successors 1000"`;
       const outcome = await arena.run([
         ...IN_NUMBERS_OF_ITS_OWN,
         "sh",
