@@ -3,6 +3,7 @@
  * steered mechanisms which no longer exist are taken and said to do nothing.
  */
 import { EXIT, V2Error } from "../base/index.ts";
+import { controlOfOwnView } from "../engine/index.ts";
 import { colourSequence, parseDebugWord } from "../viewos/index.ts";
 import type { Invocation } from "./command.ts";
 import {
@@ -48,12 +49,17 @@ function debugWords(options: Invocation["options"]): string[] {
 
 const say = (text: string): void => void process.stderr.write(`${text}\n`);
 
+function isInsideView(): boolean {
+  using client = controlOfOwnView();
+  return client !== undefined;
+}
+
 /** What is done in the view before its command. */
 function preamble(
   options: Invocation["options"],
   { isLogin, isSecond }: { readonly isLogin: boolean; readonly isSecond: boolean },
+  modules: readonly string[],
 ): PreambleStep[] {
-  const modules = (options["preload"] ?? []) as readonly string[];
   const debug = debugWords(options);
   const file = options["rc"] as string | undefined;
   const output = options["output"] as string | undefined;
@@ -94,13 +100,18 @@ export async function startClassicView(
   }
   const given = [...words, ...rest];
   const argv = given.length > 0 ? given : [process.env["SHELL"] ?? "/bin/sh"];
-  const steps = preamble(options, { isLogin, isSecond: calledAs.endsWith("umvu") });
+  const modules = (options["preload"] ?? []) as readonly string[];
+  // A view that starts with them traps what they want; one inside a view is trapped as it is.
+  const isInside = isInsideView();
+  const generation = { isLogin, isSecond: calledAs.endsWith("umvu") };
+  const steps = preamble(options, generation, isInside ? modules : []);
   const name = (options["viewname"] ?? options["vu_name"]) as string | undefined;
   const { run: runView } = await import("./view.ts");
   return await runView({
     calledAs,
     options: {
       ...(name === undefined ? {} : { name }),
+      ...(isInside ? {} : { module: modules }),
       ...(options["secure"] === true ? { root: true } : {}),
       ...(options["engine"] === undefined ? {} : { engine: options["engine"] }),
       // The kernel module of kmview let only the calls through to it that somebody wanted.
