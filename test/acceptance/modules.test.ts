@@ -52,6 +52,27 @@ test("a module answers uname, with options from the command line", async () => {
   assert.deepEqual([outcome.code, outcome.stdout, outcome.stderr], [0, "Linux mars\n", ""]);
 });
 
+test("umview starts with modules, and adds them to a view inside a view", async () => {
+  using made = moduleFile(`
+    export default module("made-up", { on: {
+      open: { when: { path: "/no/**" }, do: (call) => call.reply("made up\\n") },
+    } });`);
+  const rest = ["--", "sh", "-c", "cat /no/such; uname -n"];
+  const outer = await v2([
+    "umview",
+    "-q",
+    "-p",
+    made.file,
+    "-p",
+    "hostname,nodename=mars",
+    ...rest,
+  ]);
+  assert.deepEqual([outer.code, outer.stdout], [0, "made up\nmars\n"], outer.stderr);
+  const inner = [process.execPath, V2, "umview", "-qp", "hostname,nodename=venus", "uname", "-n"];
+  const nested = await v2(["view", "--", ...inner]);
+  assert.deepEqual([nested.code, nested.stdout], [0, "venus\n"], nested.stderr);
+});
+
 test("handlers deny by rule, and what they pass is done by the kernel", async () => {
   using made = moduleFile(`
     export const guard = module("guard", {
