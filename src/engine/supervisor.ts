@@ -7,6 +7,7 @@ import { rmSync, writeSync } from "node:fs";
 import { Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 import { MessageChannel, Worker } from "node:worker_threads";
+import { EXIT, V2Error } from "../base/index.ts";
 import {
   closeDescriptor,
   listenSessions,
@@ -82,6 +83,7 @@ class Supervisor {
     const { port1: control, port2 } = new MessageChannel();
     this.#modules = new Modules({ control, bell, log: (line) => this.#log(line) });
     this.#modules.register(this.#control);
+    if ((config.traps.paths?.deny.length ?? 0) > 0) this.#lockModules();
     const [commands, theirs] = sessionPair();
     this.#commands = commands;
     this.#shared = { connections: connections.memory, settings: settings.memory };
@@ -107,6 +109,15 @@ class Supervisor {
       transferList: [port2],
     });
     this.#lifeline = config.lifeline === undefined ? undefined : this.#watch(config.lifeline);
+  }
+
+  /** A module runs outside of the view, with its user's rights: a guest would get round --deny. */
+  #lockModules(): void {
+    const reason = new V2Error("EPERM", "modules cannot be changed in a view with --deny", {
+      remedy: "give them at the start: v2 view --deny PATH -p MODULE",
+      exitCode: EXIT.noPermission,
+    });
+    for (const op of ["insmod", "rmmod"]) this.#control.lock(op, reason);
   }
 
   /** Begins to serve; the process ends with the view's last process. */
