@@ -18,6 +18,10 @@ export {
   sessionSocketPath,
   tidyRunDirectory,
 } from "./run-directory.ts";
+export type { ViewRequest } from "./launch-answer.ts";
+export { identityMaps } from "./launch.ts";
+export { nativeLauncher } from "./native-launcher.ts";
+export { enterServer, serverSocketPath } from "./view-server.ts";
 export type { ViewTraps } from "./view-traps.ts";
 export { TRACED_BY_DEFAULT, type TraceOptions } from "./tracer.ts";
 export { type InsertOptions, parseInsertion } from "./modules.ts";
@@ -28,6 +32,7 @@ export {
   type Rung,
   type RungReport,
   RUNGS,
+  rungWithNamespaces,
 } from "./rungs.ts";
 export {
   becomeGuest,

@@ -8,6 +8,7 @@ import {
   emitStatx,
   emitUtsName,
   inOldLayout,
+  isAboutPaths,
   type OfferedCall,
   opensForWriting,
   type Operation,
@@ -42,11 +43,22 @@ const IN_REGISTERS: ReadonlySet<string> = new Set<Operation>(["socket", "setid"]
 export class ModuleAnswers {
   readonly #memory: GuestMemory;
   readonly #perform: (request: NotifyListener) => Answer;
+  readonly #outside: boolean;
 
-  /** @param perform a call as if there were no modules. */
-  constructor(memory: GuestMemory, perform: (request: NotifyListener) => Answer) {
+  /**
+   * @param how to perform a call as if there were no modules
+   * @param how.outside that finds the files of calls itself, and lets the kernel find none
+   */
+  constructor(
+    memory: GuestMemory,
+    how: {
+      readonly perform: (request: NotifyListener) => Answer;
+      readonly outside: boolean;
+    },
+  ) {
     this.#memory = memory;
-    this.#perform = perform;
+    this.#perform = how.perform;
+    this.#outside = how.outside;
   }
 
   /**
@@ -76,6 +88,8 @@ export class ModuleAnswers {
       const writes = (offered.fields as Partial<OperationFields["open"]>).write ?? true;
       return paths!.perform(request, named, files, writes, others) ?? "moved";
     }
+    const redirected = others.path !== undefined || others.newPath !== undefined;
+    if (this.#outside && isAboutPaths(operation) && !redirected) return this.#perform(request);
     if (operation === "uname") {
       const { names } = offered.fields as OperationFields["uname"];
       return this.#write(request, taken, emitUtsName(taken.call.name, names));
