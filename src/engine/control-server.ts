@@ -67,6 +67,13 @@ export class ControlServer {
     this.#handlers.set(op, handler);
   }
 
+  /** An operation is refused from now on, whoever asks. */
+  lock(op: string, reason: V2Error): void {
+    this.#handlers.set(op, () => {
+      throw reason;
+    });
+  }
+
   /** Serves a connected socket, which is ours from now on, until its peer closes it. */
   serve(descriptor: number, caller: Omit<ControlCaller, "connection">): void {
     let socket: Socket;

@@ -7,6 +7,7 @@ import { rmSync } from "node:fs";
 import { Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
+import { EXIT, V2Error } from "../base/index.ts";
 import {
   closeDescriptor,
   listenSessions,
@@ -95,6 +96,7 @@ class Supervisor {
     const { port1: control, port2 } = new MessageChannel();
     this.#modules = new Modules({ control, bell, log: (line) => this.#log(line) });
     this.#modules.register(this.#control);
+    if ((config.traps.paths?.deny.length ?? 0) > 0) this.#lockModules();
     const [commands, theirs] = sessionPair();
     this.#commands = commands;
     this.#modulePort = port2;
@@ -110,6 +112,15 @@ class Supervisor {
       traceTo: SPAWNED_TRACE,
     };
     this.#lifeline = config.lifeline === undefined ? undefined : this.#watch(config.lifeline);
+  }
+
+  /** A module runs outside of the view, with its user's rights: a guest would get round --deny. */
+  #lockModules(): void {
+    const reason = new V2Error("EPERM", "modules cannot be changed in a view with --deny", {
+      remedy: "give them at the start: v2 view --deny PATH -p MODULE",
+      exitCode: EXIT.noPermission,
+    });
+    for (const op of ["insmod", "rmmod"]) this.#control.lock(op, reason);
   }
 
   /** Begins to serve; the process ends with the view's last process. */

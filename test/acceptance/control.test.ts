@@ -196,3 +196,16 @@ test("the private call works by the 32-bit entry and opens no more than its boun
   const { stdout, code } = await inView(program);
   assert.deepEqual([stdout, code], ['{"id":9,"ok":true,"value":""}\n64 1\n1\n', 0]);
 });
+
+test("in a view with --deny no guest puts in or takes out a module, which would see everything", async () => {
+  using directory = temporaryDirectory();
+  const secret = join(directory.path, "secret");
+  writeFileSync(secret, "hidden");
+  const { stdout } = await inView(
+    `cat '${secret}' 2>/dev/null || echo denied
+     ${ask("insmod", { module: "shout" })}; ${ask("rmmod", { module: "shout" })}; ${ask("lsmod")}`,
+    ["--deny", secret],
+  );
+  const refused = "EPERM modules cannot be changed in a view with --deny\n";
+  assert.equal(stdout, `denied\n${refused}${refused}[]\n`);
+});
