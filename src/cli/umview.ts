@@ -3,6 +3,7 @@
  * steered mechanisms which no longer exist are taken and said to do nothing.
  */
 import { EXIT, V2Error } from "../base/index.ts";
+import { isInsideView } from "../engine/index.ts";
 import { colourSequence, parseDebugWord } from "../viewos/index.ts";
 import type { Invocation } from "./command.ts";
 import {
@@ -51,9 +52,9 @@ const say = (text: string): void => void process.stderr.write(`${text}\n`);
 /** What is done in the view before its command. */
 function preamble(
   options: Invocation["options"],
+  modules: readonly string[],
   { isLogin, isSecond }: { readonly isLogin: boolean; readonly isSecond: boolean },
 ): PreambleStep[] {
-  const modules = (options["preload"] ?? []) as readonly string[];
   const debug = debugWords(options);
   const file = options["rc"] as string | undefined;
   const output = options["output"] as string | undefined;
@@ -62,6 +63,7 @@ function preamble(
     const errors = output === undefined ? {} : { errorsTo: output };
     steps.push({ argv: ownCommand("vudebug", ...debug), isNeeded: true, ...errors });
   }
+  // The supervisor of a view inside a view runs already: modules are put into it from inside.
   if (modules.length > 0) {
     steps.push({ argv: ownCommand("vu_insmod", "--", ...modules), isNeeded: true });
   }
@@ -94,7 +96,12 @@ export async function startClassicView(
   }
   const given = [...words, ...rest];
   const argv = given.length > 0 ? given : [process.env["SHELL"] ?? "/bin/sh"];
-  const steps = preamble(options, { isLogin, isSecond: calledAs.endsWith("umvu") });
+  const modules = (options["preload"] ?? []) as readonly string[];
+  const isInside = modules.length > 0 && isInsideView();
+  const steps = preamble(options, isInside ? modules : [], {
+    isLogin,
+    isSecond: calledAs.endsWith("umvu"),
+  });
   const name = (options["viewname"] ?? options["vu_name"]) as string | undefined;
   const { run: runView } = await import("./view.ts");
   return await runView({
@@ -105,6 +112,7 @@ export async function startClassicView(
       ...(options["engine"] === undefined ? {} : { engine: options["engine"] }),
       // The kernel module of kmview let only the calls through to it that somebody wanted.
       ...(calledAs.endsWith("kmview") ? { filtering: true } : {}),
+      ...(modules.length === 0 || isInside ? {} : { module: modules }),
       ...(options["no-prompt"] === true ? { "no-prompt": true } : {}),
       ...(isPromptingShell(argv) ? { "prompt-for": argv[0] } : {}),
     },

@@ -2,15 +2,22 @@
 import { ERRNO } from "../base/index.ts";
 import { type GuestMemory, memoryFile, type NotifyListener } from "../sys/index.ts";
 import {
+  AUDIT_ARCH_I386,
   type Decision,
+  emitStat,
+  emitStatx,
   emitUtsName,
+  inOldLayout,
+  isAboutPaths,
   type OfferedCall,
   opensForWriting,
   type Operation,
   type OperationFields,
   type OtherPaths,
+  type PathFields,
   type TakenCall,
   type UtsName,
+  type VirtualStat,
 } from "../viewos/index.ts";
 import { type Answer, CONTINUE, failure, SUCCESS } from "./answer.ts";
 import type { CapturedPathCall } from "./captured-call.ts";
@@ -36,11 +43,22 @@ const IN_REGISTERS: ReadonlySet<string> = new Set<Operation>(["socket", "setid"]
 export class ModuleAnswers {
   readonly #memory: GuestMemory;
   readonly #perform: (request: NotifyListener) => Answer;
+  readonly #outside: boolean;
 
-  /** @param perform a call as if there were no modules. */
-  constructor(memory: GuestMemory, perform: (request: NotifyListener) => Answer) {
+  /**
+   * @param how to perform a call as if there were no modules
+   * @param how.outside that finds the files of calls itself, and lets the kernel find none
+   */
+  constructor(
+    memory: GuestMemory,
+    how: {
+      readonly perform: (request: NotifyListener) => Answer;
+      readonly outside: boolean;
+    },
+  ) {
     this.#memory = memory;
-    this.#perform = perform;
+    this.#perform = how.perform;
+    this.#outside = how.outside;
   }
 
   /**
@@ -70,6 +88,8 @@ export class ModuleAnswers {
       const writes = (offered.fields as Partial<OperationFields["open"]>).write ?? true;
       return paths!.perform(request, named, files, writes, others) ?? "moved";
     }
+    const redirected = others.path !== undefined || others.newPath !== undefined;
+    if (this.#outside && isAboutPaths(operation) && !redirected) return this.#perform(request);
     if (operation === "uname") {
       const { names } = offered.fields as OperationFields["uname"];
       return this.#write(request, taken, emitUtsName(taken.call.name, names));
@@ -88,6 +108,8 @@ export class ModuleAnswers {
       }
       case "open":
         return openContent(offered.fields as OperationFields["open"], value as string | Uint8Array);
+      case "stat":
+        return this.#stat(request, taken, offered.fields as PathFields, value as VirtualStat);
       case "readlink":
         return this.#link(request, taken, value as string);
       default:
@@ -95,11 +117,27 @@ export class ModuleAnswers {
     }
   }
 
-  /** Fills the structure that the first argument points to. */
-  #write(request: NotifyListener, taken: TakenCall, octets: Uint8Array): Answer {
+  /** Fills the structure that an argument points to. */
+  #write(request: NotifyListener, taken: TakenCall, octets: Uint8Array, at = 0): Answer {
     if (!request.isValid()) return failure(ERRNO.ESRCH);
-    const written = this.#memory.writeOctets(request.pid, taken.argument(0), octets);
+    const written = this.#memory.writeOctets(request.pid, taken.argument(at), octets);
     return written ? SUCCESS : failure(ERRNO.EFAULT);
+  }
+
+  #stat(
+    request: NotifyListener,
+    taken: TakenCall,
+    { path }: PathFields,
+    stat: VirtualStat,
+  ): Answer {
+    const { name, arguments: kinds, arch } = taken.call;
+    const at = kinds === "words" ? 0 : kinds.indexOf("pointer");
+    if (name === "statx") return this.#write(request, taken, emitStatx(path, stat), at);
+    const octets = emitStat(path, stat);
+    if (arch !== AUDIT_ARCH_I386) return this.#write(request, taken, octets, at);
+    const layout = name.startsWith("old") ? "oldstat" : name.endsWith("64") ? "stat64" : "stat";
+    const old = inOldLayout(octets, layout);
+    return old === undefined ? failure(ERRNO.EOVERFLOW) : this.#write(request, taken, old, at);
   }
 
   /** readlink(2): buffer and size are the last two arguments; what does not fit is cut. */

@@ -71,6 +71,8 @@ export interface ModuleCallsOptions {
   readonly bell: number;
   readonly standpoint: Standpoint;
   readonly grounds: Grounds;
+  /** The views have no namespaces: others find their files, and paths are known by name only. */
+  readonly outside: boolean;
   /** Is asked about paths before modules are. */
   readonly policy: PathPolicy | undefined;
   readonly mounts: ModuleMounts;
@@ -97,7 +99,7 @@ export class ModuleCalls {
 
   constructor(options: ModuleCallsOptions) {
     this.#options = options;
-    this.#answers = new ModuleAnswers(this.#memory, options.perform);
+    this.#answers = new ModuleAnswers(this.#memory, options);
   }
 
   get bell(): number {
@@ -279,7 +281,8 @@ export class ModuleCalls {
     this.#interests = new Map();
     for (const summary of summaries) this.#addInterests(summary);
     // Made when a module comes that wants paths: its tables are large.
-    if (this.#paths === undefined && [...this.#interests.keys()].some(isAboutPaths)) {
+    const { outside } = this.#options;
+    if (!outside && this.#paths === undefined && [...this.#interests.keys()].some(isAboutPaths)) {
       this.#paths = new ModulePaths(this.#options.standpoint, this.#options.policy);
     }
     if (calls === undefined) return;

@@ -8,6 +8,9 @@ import type { Insertion } from "./module-loader.ts";
 import type { ModulesMessage } from "./module-messages.ts";
 import type { ModuleMount, ModuleMountEvent, ModuleMountReply } from "./module-mounts.ts";
 
+/** How long the threads may take to end. */
+const CLOSE_TIMEOUT_MS = 1000;
+
 interface Served {
   readonly module: string;
   readonly thread: FuseThread;
@@ -34,6 +37,27 @@ export class ModuleServers {
   /** How many mounts a module serves. */
   count(module: string): number {
     return [...this.#served.values()].filter((served) => served.module === module).length;
+  }
+
+  /**
+   * Ends all threads, before the process ends: one that waits in the kernel for its device cannot
+   * be ended from outside.
+   * @returns false when one does not end in time.
+   */
+  async close(): Promise<boolean> {
+    const ended = Promise.all([...this.#served.values()].map(({ thread }) => thread.close()));
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<boolean>((resolve) => {
+      timer = setTimeout(() => resolve(false), CLOSE_TIMEOUT_MS);
+    });
+    const inTime = await Promise.race([ended.then(() => true), late]);
+    clearTimeout(timer);
+    return inTime;
+  }
+
+  /** No mount is served. */
+  get isEmpty(): boolean {
+    return this.#served.size === 0;
   }
 
   /** The worker wants a file system, or has mounted one. */

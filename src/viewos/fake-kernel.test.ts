@@ -163,6 +163,10 @@ test("a decision is taken only in a shape that fits its operation", () => {
     value: "text",
   });
   assert.deepEqual(asDecision("uname", { kind: "reply", value: { nodename: 3 } }), undefined);
+  assert.ok(asDecision("stat", { kind: "reply", value: { type: "link", size: 3 } }));
+  for (const value of [undefined, { type: "fifo" }, { size: "3" }, { size: 1.5 }]) {
+    assert.equal(asDecision("stat", { kind: "reply", value }), undefined);
+  }
   for (const path of ["relative", "", 7, "/a\0b"]) {
     assert.equal(asDecision("open", { kind: "emulate", path }), undefined);
   }

@@ -13,6 +13,7 @@ export * from "./operation-fields.ts";
 export * from "./operations.ts";
 export * from "./path-policy.ts";
 export * from "./path-shapes.ts";
+export * from "./stat-emit.ts";
 export * from "./stat-layouts.ts";
 export * from "./mount-table.ts";
 export * from "./path-arguments.ts";

@@ -15,7 +15,7 @@ import {
   type UtsName,
 } from "./operations.ts";
 import type { Trap } from "./traps.ts";
-import type { Awaitable, VirtualFiles } from "./virtual-files.ts";
+import type { Awaitable, VirtualFiles, VirtualStat } from "./virtual-files.ts";
 
 /** Other files for a call than those it names. */
 export interface OtherPaths {
@@ -38,6 +38,7 @@ export interface Replies {
   readonly open: string | Uint8Array;
   /** What the link says. */
   readonly readlink: string;
+  readonly stat: VirtualStat;
 }
 
 type ReplyOf<O extends Operation> = O extends keyof Replies ? [value: Replies[O]] : [];
@@ -220,6 +221,14 @@ export function makeCall<O extends Operation>(
 
 const ERRNO_MAX = 4095;
 
+/** A type that there is, and numbers that fit. */
+function isStat(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  const { type = "file", ...numbers } = value as { [name: string]: unknown };
+  const isType = type === "file" || type === "directory" || type === "link";
+  return isType && Object.values(numbers).every((found) => Number.isSafeInteger(found));
+}
+
 /** Can that value be replied to a call of the operation? */
 function isReply(operation: Operation, value: unknown): boolean {
   switch (operation) {
@@ -233,6 +242,8 @@ function isReply(operation: Operation, value: unknown): boolean {
       return typeof value === "string" || value instanceof Uint8Array;
     case "readlink":
       return typeof value === "string";
+    case "stat":
+      return isStat(value);
     default:
       return value === undefined;
   }

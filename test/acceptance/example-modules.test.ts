@@ -1,14 +1,34 @@
 // time limit: 240 s
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { once } from "node:events";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { FakeKernel, isModule, type Module } from "../../src/viewos/index.ts";
-import { missingProgram, type Outcome, temporaryDirectory, v2 } from "./v2.ts";
+import { missingProgram, type Outcome, temporaryDirectory, V2, v2 } from "./v2.ts";
+
+/** Writes through a path that another thread changes all the time. */
+const RACE = fileURLToPath(new URL("../../../test/fixtures/module-race.c", import.meta.url));
+
+/** Path of an example. */
+function exampleFile(name: string): string {
+  return fileURLToPath(new URL(`../../../examples/modules/${name}.mjs`, import.meta.url));
+}
 
 /** An example, made with options when it is a function of them. */
 async function example(name: string, options: object = {}): Promise<Module> {
-  const file = new URL(`../../../examples/modules/${name}.mjs`, import.meta.url).href;
+  const file = pathToFileURL(exampleFile(name)).href;
   const { default: exported } = (await import(file)) as { default: unknown };
   const made: unknown = typeof exported === "function" ? exported(options) : exported;
   assert.ok(isModule(made), name);
@@ -98,6 +118,88 @@ test("protect: nothing below a tree changes, and no directory above it moves", a
   assert.equal(await kernel.read("/srv/data/a"), "1");
   await kernel.rename("/tmp/b", "/srv/b");
   assert.equal(await kernel.read("/srv/b"), "2");
+});
+
+test("protect: neither links nor races lead into the tree", async (t) => {
+  const reason = missingProgram("gcc", "gcc");
+  if (reason !== undefined) return t.skip(reason);
+  using directory = temporaryDirectory();
+  const tree = join(directory.path, "tree");
+  mkdirSync(tree);
+  writeFileSync(join(tree, "kept"), "kept\n");
+  writeFileSync(join(directory.path, "free"), "free\n");
+  const script = `cd ${directory.path}
+    ln -s tree link; echo bad > link/kept; echo bad > tree/../link/new; rm link/kept
+    cd tree; echo bad > kept; cd ..; mv tree other; ln tree/kept hard; echo good > free
+    ls tree; cat tree/kept free`;
+  const { stdout } = await withModule(`protect,path=${tree}`, script);
+  assert.equal(stdout, "kept\nkept\ngood\n");
+  const program = join(directory.path, "race");
+  assert.equal(spawnSync("gcc", ["-O1", "-pthread", "-o", program, RACE]).status, 0);
+  const raced = await v2([
+    "view",
+    "-p",
+    `protect,path=${tree}`,
+    "--",
+    program,
+    directory.path,
+    "400",
+  ]);
+  assert.deepEqual([raced.code, raced.stdout], [0, "tried 400\n"], raced.stderr);
+  assert.deepEqual(readdirSync(tree), ["kept"]);
+  assert.equal(readFileSync(join(tree, "kept"), "utf8"), "kept\n");
+  return undefined;
+});
+
+test("tmp: a command has a /tmp in another directory", async () => {
+  using directory = temporaryDirectory();
+  const dir = join(directory.path, "t");
+  mkdirSync(dir);
+  const file = `v2-${process.pid}`;
+  const script = `echo x > /tmp/${file}; mkdir /tmp/${file}d; mv /tmp/${file} /tmp/${file}d/y
+    cd /; ls /tmp; cat /tmp/${file}d/y`;
+  const { stdout } = await withModule(`tmp,dir=${dir}`, script);
+  assert.equal(stdout, `${file}d\nx\n`);
+  assert.equal(readFileSync(join(dir, `${file}d`, "y"), "utf8"), "x\n");
+  assert.ok(!existsSync(`/tmp/${file}d`));
+});
+
+test("real: what the supervisor performs is as what the kernel does", async (t) => {
+  const reason = missingProgram("gcc", "gcc");
+  if (reason !== undefined) return t.skip(reason);
+  using directory = temporaryDirectory();
+  writeFileSync(join(directory.path, "a.c"), "int main(void) { return 42; }\n");
+  const script = `cd ${directory.path} && gcc a.c && mkdir d && mv a.out d/x && ./d/x; echo $?
+    ln -s d/x l && ./l; echo $?; chmod 600 l; ls -ln d | cut -c1-10; rm -r d l; uname -s
+    python3 -c "import socket; socket.socket()" && ls`;
+  const { stdout, stderr } = await withModule("real", script);
+  assert.deepEqual([stdout, stderr], ["42\n42\ntotal 16\n-rw-------\nLinux\na.c\n", ""]);
+  return undefined;
+});
+
+test("remote: a directory of another host is mounted, read and written", async () => {
+  using directory = temporaryDirectory();
+  const [served, mnt] = [join(directory.path, "served"), join(directory.path, "mnt")];
+  const socket = join(directory.path, "socket");
+  for (const made of [served, mnt]) mkdirSync(made);
+  writeFileSync(join(served, "f"), "one\n");
+  symlinkSync("/etc", join(served, "out"));
+  const server = spawn(process.execPath, [exampleFile("remote-server"), served, socket], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const ended = once(server, "exit");
+  await once(server.stdout, "data");
+  const vumount = `'${process.execPath}' '${V2}' vumount`;
+  const script = `${vumount} -t remote ${socket} ${mnt} && cd ${mnt} && ls && cat f &&
+    echo two >> f && mkdir d && cp f d/g && mv d/g h && rm -r d && chmod 600 h && readlink out &&
+    head -c 300000 /dev/zero | tr '\\0' x > big && md5sum < big && truncate -s 5 big && cat big`;
+  const { stdout, stderr } = await withModule("remote", script);
+  server.kill();
+  await ended;
+  const sum = createHash("md5").update("x".repeat(300_000)).digest("hex");
+  assert.deepEqual([stdout, stderr], [`f\nout\none\n/etc\n${sum}  -\nxxxxx`, ""]);
+  assert.equal(readFileSync(join(served, "h"), "utf8"), "one\ntwo\n");
+  assert.equal(statSync(join(served, "h")).mode & 0o777, 0o600);
 });
 
 test("intrusion: who reads secrets gets no call out, and loose programs do not run", async () => {

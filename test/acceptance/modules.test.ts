@@ -65,6 +65,30 @@ test("handlers deny by rule, and what they pass is done by the kernel", async ()
   assert.equal(stdout, "read=ok write=EROFS mail=EACCES inet=ok inet6=EAFNOSUPPORT\n", stderr);
 });
 
+test("a file that only a module knows is looked at and read", async () => {
+  using made = moduleFile(`
+    const ghost = { type: "file", size: 6, mode: 0o640, uid: 7, gid: 8, mtimeMs: 86400500 };
+    const when = { path: "/no/such/ghost" };
+    export default module("ghost", {
+      on: {
+        stat: { when, do: (call) => call.reply(ghost) },
+        access: { when, do: (call) => call.reply() },
+        open: { when, do: (call) => call.reply("boo!!\\n") },
+      },
+    });`);
+  const script = `
+info = os.stat("/no/such/ghost")
+print(oct(info.st_mode), info.st_size, info.st_uid, info.st_gid, info.st_mtime, info.st_nlink)
+sys.stdout.flush()
+os.system("stat -c '%A %s %u %g %Y %i' /no/such/ghost; cat /no/such/ghost")
+print(info.st_ino, os.access("/no/such/ghost", os.R_OK))`;
+  const { stdout, stderr } = await made.run(script);
+  const [python, program, content, rest] = stdout.split("\n");
+  assert.equal(python, "0o100640 6 7 8 86400.5 1", stderr);
+  const [, inode] = /^-rw-r----- 6 7 8 86400 (\d+)$/.exec(program!)!;
+  assert.deepEqual([content, rest], ["boo!!", `${inode} True`]);
+});
+
 test("a reply is what the caller gets: content of a file, target of a link", async () => {
   using made = moduleFile(`
     export default module("reply", {
