@@ -19,7 +19,7 @@ import type {
 import { nameToOctets } from "./names.ts";
 import { OpenFiles } from "./open-files.ts";
 import { type PathNode, PathNodes } from "./path-nodes.ts";
-import { CHANGE, MODE, MOMENT_TTL, OPENED, RENAME } from "./protocol.ts";
+import { CHANGE, MODE, MOMENT_TTL, OPEN_FLAGS, OPENED, RENAME } from "./protocol.ts";
 import type { VirtualFiles, VirtualStat } from "./virtual-files.ts";
 import {
   DIRECTORY_OCTETS,
@@ -415,11 +415,13 @@ export class VirtualFileSystem implements FileSystem {
     return this.#target(this.#node(id), caller);
   }
 
-  open(id: number, _flags: number, opened: OpenFile): Outcome {
+  open(id: number, flags: number, opened: OpenFile): Outcome {
     const node = this.#node(id);
     opened.handle = this.#open.add(node);
     // A file with a lasting description keeps its pages; else each opening reads anew.
-    if (this.#ttl === Number.POSITIVE_INFINITY) opened.flags = OPENED.keepCache;
+    if (this.#ttl === Number.POSITIVE_INFINITY) opened.flags |= OPENED.keepCache;
+    // Closing what was only read costs no request.
+    if ((flags & OPEN_FLAGS.access) === 0) opened.flags |= OPENED.noFlush;
     return opened.handle < 0 ? -ERRNO.ENFILE : 0;
   }
 
@@ -427,7 +429,7 @@ export class VirtualFileSystem implements FileSystem {
     parent: number,
     name: string,
     mode: number,
-    _flags: number,
+    flags: number,
     entry: Entry,
     opened: OpenFile,
     caller: Caller,
@@ -444,7 +446,7 @@ export class VirtualFileSystem implements FileSystem {
     return after(made, () =>
       after(this.#lookUpMade(parent, name, entry, caller), (result) => {
         if (result < 0) return result;
-        return this.open(entry.node, 0, opened);
+        return this.open(entry.node, flags, opened);
       }),
     );
   }
