@@ -84,10 +84,10 @@ class Gone extends Error {}
 class Reaped extends Gone {}
 
 /** Takes note of the end of a traced thread: until then its parent cannot. */
-function reap(): void {
-  for (let stop = waitForStop(-1); stop !== undefined; stop = waitForStop(-1)) {
+function reap(tid: number): void {
+  for (let stop = waitForStop(tid); stop !== undefined; stop = waitForStop(tid)) {
     if (stop.kind === "ended") return;
-    resume(stop.tid);
+    resume(tid);
   }
 }
 
@@ -115,7 +115,7 @@ class Session {
   leave(number: number, args: readonly bigint[]): void {
     this.#prepare(number, args);
     setSignalMask(this.tid, this.#mask);
-    detach(this.tid, this.stopSignal);
+    if (!detach(this.tid, this.stopSignal)) throw new Gone();
   }
 
   /** Makes one call and returns what it returned; "executed" when another program runs now. */
@@ -131,7 +131,7 @@ class Session {
     );
     if (stop.kind === "event") {
       setSignalMask(stop.tid, this.#mask);
-      detach(stop.tid, this.stopSignal);
+      if (!detach(stop.tid, this.stopSignal)) reap(stop.tid);
       return "executed";
     }
     const after = registers(this.tid);
@@ -167,7 +167,7 @@ class Session {
     this.#saved[REGISTER.rax] = result;
     setRegisters(this.tid, this.#saved);
     setSignalMask(this.tid, this.#mask);
-    detach(this.tid, this.stopSignal);
+    if (!detach(this.tid, this.stopSignal)) throw new Gone();
   }
 
   #resume(): void {
@@ -177,7 +177,12 @@ class Session {
   #await(wanted: (stop: Stop) => boolean): Stop {
     for (;;) {
       const stop = waitForStop(-1);
-      if (stop === undefined || stop.kind === "ended") throw new Reaped();
+      if (stop === undefined) throw new Reaped();
+      if (stop.kind === "ended") {
+        // One that we left a moment before it was killed may be told of late.
+        if (stop.tid !== this.tid) continue;
+        throw new Reaped();
+      }
       if (wanted(stop)) return stop;
       if (stop.kind === "signal") this.stopSignal = stop.signal;
       resumeToSyscall(stop.tid);
@@ -237,7 +242,7 @@ export function callRemotely(request: NotifyListener, call: RemoteCall): RemoteR
     return returned(session, result);
   } catch (error) {
     if (!(error instanceof Gone)) throw error;
-    if (!(error instanceof Reaped)) reap();
+    if (!(error instanceof Reaped)) reap(tid);
     return { kind: "gone" };
   }
 }

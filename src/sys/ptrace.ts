@@ -95,9 +95,9 @@ export function interrupt(tid: number): boolean {
   return request(REQUEST.INTERRUPT, tid, 0n, 0n);
 }
 
-/** Lets a stopped thread go for good. */
-export function detach(tid: number, signal = 0): void {
-  request(REQUEST.DETACH, tid, 0n, BigInt(signal));
+/** Lets a stopped thread go for good; false: it has been killed, and is still ours. */
+export function detach(tid: number, signal = 0): boolean {
+  return request(REQUEST.DETACH, tid, 0n, BigInt(signal));
 }
 
 /** Lets a stopped thread run. */
