@@ -161,13 +161,17 @@ function ticking(request: FuseMountRequest): VirtualFiles {
   };
 }
 
-/** Its thread dies of a mistake outside of any call. */
-function crashing(): VirtualFiles {
-  setTimeout(() => {
-    throw new Error("a mistake in a timer");
-  }, 300);
-  return shout;
-}
+/** Who reads `/crash` sets off a mistake outside of any call: the thread dies. */
+const crashing: VirtualFiles = {
+  ...shout,
+  read: (path, caller) => {
+    if (path !== "/crash") return shout.read!(path, caller);
+    setTimeout(() => {
+      throw new Error("a mistake in a timer");
+    }, 0);
+    return "";
+  },
+};
 
 export default {
   name: "tests",
@@ -186,7 +190,7 @@ export default {
       case "ticking":
         return ticking(request);
       case "crashing":
-        return crashing();
+        return crashing;
       case "none":
         return {} as VirtualFiles;
       default:

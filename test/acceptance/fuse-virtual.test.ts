@@ -102,7 +102,7 @@ test("what has changed is seen at once, although everything stays true for ever"
 
 test("when a module's thread dies its guests are told, and its process lives", async () => {
   const script = `
-    i=0; cat hello
+    i=0; cat hello; cat crash >/dev/null 2>&1 || true
     while cat "file$i" >/dev/null 2>&1; do i=$((i + 1)); sleep 0.1; done
     sleep 0.3; cat hello 2>&1 | sed 's/.*: //'`;
   const { code, stdout, stderr } = await inKind("crashing", script);
