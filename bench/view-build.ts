@@ -1,9 +1,11 @@
 /**
  * What a view costs a build: `make` of a C project (c-project.ts) bare, in a view of ours, and in
  * bubblewrap with the whole file system bound, in turns. The time is that of the whole command
- * line, start of the view included. In the case `idle` nothing is mounted and nothing is trapped
- * but what a view always traps. In `rung-c` the view has no namespaces and one mount, so that every
- * path of the build goes through the supervisor.
+ * line, start of the view included. Cases: `idle`, nothing is trapped but what a view always traps;
+ * `cold`, rare classes are traced; `paths`, every call that names a file is performed by the
+ * supervisor; `paths-let-through`, each is traced and left to the kernel; `paths-arguments`, the
+ * supervisor performs those that change files, and the opens that may; `rung-c`, the view has no
+ * namespaces and one mount, so that every path of the build goes through the supervisor.
  *
  * Needs make, cc and bwrap.
  */
@@ -17,11 +19,19 @@ import { costFigure, type Figure } from "./figure.ts";
 
 const V2 = fileURLToPath(new URL("../src/cli/main.js", import.meta.url));
 
+/** Classes that a build hardly calls: what modules trap for networks, names and identities. */
+const COLD = "socket-create,names,namespaces,mount,chown,mknod,setuid,setgid,setgroups";
+const toNothing = ["--trace-to", "/dev/null", "--"];
+
 /** The competitors: what stands in front of `make`. */
 const PREFIX: { readonly [name: string]: readonly string[] } = {
   bare: [],
-  ours: [V2, "view", "--"],
-  "rung-c": [V2, "view", "--engine=C", "--mount", "tmpfs::/media", "--"],
+  ours: [process.execPath, V2, "view", "--"],
+  cold: [process.execPath, V2, "view", `--trace=${COLD}`, ...toNothing],
+  paths: [process.execPath, V2, "view", "--trap=path", "--"],
+  pathsLetThrough: [process.execPath, V2, "view", "--trace=path", ...toNothing],
+  pathsArguments: [process.execPath, V2, "view", "--trap=writing", "--"],
+  rungC: [process.execPath, V2, "view", "--engine=C", "--mount", "tmpfs::/media", "--"],
   bwrap: ["bwrap", "--dev-bind", "/", "/", "--"],
 };
 
@@ -83,19 +93,31 @@ export async function run(options: { readonly runs: number }): Promise<readonly 
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
-  const name = { bench: "view-build", case: "idle" };
   const of = (key: keyof Cost, who: string) => costs[who]!.map((cost) => cost[key]);
-  const against = (metric: string, key: keyof Cost, peerName: string) =>
-    costFigure({ ...name, metric, peerName }, of(key, "ours"), of(key, peerName));
+  const least = (key: keyof Cost, who: string) => [Math.min(...of(key, who))];
+  const against = (who: string, caseName: string, peer: string, suffix = ""): Figure[] => {
+    const name = { bench: "view-build", case: caseName, peerName: peer };
+    return [
+      costFigure({ ...name, metric: `elapsed${suffix}` }, of("elapsed", who), of("elapsed", peer)),
+      costFigure(
+        { ...name, metric: `least-elapsed${suffix}` },
+        least("elapsed", who),
+        least("elapsed", peer),
+      ),
+      costFigure(
+        { ...name, metric: `processor-time${suffix}` },
+        of("processor", who),
+        of("processor", peer),
+      ),
+    ];
+  };
   return [
-    against("elapsed", "elapsed", "bare"),
-    against("elapsed-bwrap", "elapsed", "bwrap"),
-    against("processor-time", "processor", "bare"),
-    against("processor-time-bwrap", "processor", "bwrap"),
-    costFigure(
-      { bench: "view-build", case: "rung-c", metric: "elapsed", peerName: "bare" },
-      of("elapsed", "rung-c"),
-      of("elapsed", "bare"),
-    ),
+    ...against("ours", "idle", "bare"),
+    ...against("ours", "idle", "bwrap", "-bwrap"),
+    ...against("cold", "cold", "bare"),
+    ...against("paths", "paths", "bare"),
+    ...against("pathsLetThrough", "paths-let-through", "bare"),
+    ...against("pathsArguments", "paths-arguments", "bare"),
+    ...against("rungC", "rung-c", "bare"),
   ];
 }

@@ -15,6 +15,8 @@ export const DEBIAN_PACKAGES = [
   "squashfuse",
   "squashfs-tools",
   "fuse3",
+  "libfuse3-dev",
+  "pkg-config",
   "busybox-static",
   "procps",
   "python3",

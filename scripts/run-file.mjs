@@ -88,7 +88,8 @@ export async function runTests(account, words, limitMs) {
   ];
   const child = spawn(program, args, {
     cwd: account.root,
-    env: account.env,
+    // A server of views that a test leaves behind ends soon.
+    env: { ...account.env, V2_SERVER_IDLE_S: "2" },
     detached: true,
     stdio: ["ignore", "pipe", "pipe"],
   });

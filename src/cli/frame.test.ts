@@ -1,7 +1,14 @@
 /** The frame of the commands: finding, help, completion, manual pages, links. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  mkdtempSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -160,6 +167,24 @@ test("links are made once, kept the second time, and never replace a stranger", 
     rmSync(join(folder, "v2"));
     symlinkSync("/old/build/src/cli/main.js", join(folder, "v2"));
     assert.equal(makeLinks(folder, TABLE, MAIN)[0]!.state, "made");
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test("the native launcher takes the place of our link, and of no stranger's program", () => {
+  const folder = mkdtempSync(join(tmpdir(), "v2-links-"));
+  const image = new TextEncoder().encode("an executable that names /old/build/src/cli/main.js");
+  const state = (launcher: Uint8Array): string =>
+    makeLinks(folder, TABLE, MAIN, launcher)[0]!.state;
+  try {
+    symlinkSync(MAIN, join(folder, "v2"));
+    assert.equal(state(image), "made");
+    assert.deepEqual(readFileSync(join(folder, "v2")), Buffer.from(image));
+    assert.equal(state(image), "kept");
+    assert.equal(state(new TextEncoder().encode("another one with /src/cli/main.js")), "made");
+    writeFileSync(join(folder, "v2"), "mine");
+    assert.equal(state(image), "refused");
   } finally {
     rmSync(folder, { recursive: true });
   }

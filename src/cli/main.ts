@@ -81,13 +81,19 @@ async function main(words: readonly string[]): Promise<number | undefined> {
   });
 }
 
-/** A link with a historical name (`v2 links DIR`) puts that name in front of the words. */
+/**
+ * A link with a historical name (`v2 links DIR`) puts that name in front of the words; the native
+ * launcher that `v2` is then puts its own name there.
+ */
 function wordsOf(argv: readonly string[]): readonly string[] {
-  const path = argv[1] ?? "v2";
-  const program = path.slice(path.lastIndexOf("/") + 1);
-  const words = argv.slice(2);
-  const isHistorical = COMMANDS.some((command) => command.aliases?.includes(program));
-  return isHistorical ? [program, ...words] : words;
+  const [, path = "v2", ...words] = argv;
+  const base = (name: string): string => name.slice(name.lastIndexOf("/") + 1);
+  const isHistorical = (name: string): boolean =>
+    COMMANDS.some((command) => command.aliases?.includes(name));
+  if (isHistorical(base(path))) return [base(path), ...words];
+  const called = base(words[0] ?? "");
+  if (called === "v2") return words.slice(1);
+  return isHistorical(called) ? [called, ...words.slice(1)] : words;
 }
 
 try {

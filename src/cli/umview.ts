@@ -3,7 +3,7 @@
  * steered mechanisms which no longer exist are taken and said to do nothing.
  */
 import { EXIT, V2Error } from "../base/index.ts";
-import { controlOfOwnView } from "../engine/index.ts";
+import { isInsideView } from "../engine/index.ts";
 import { colourSequence, parseDebugWord } from "../viewos/index.ts";
 import type { Invocation } from "./command.ts";
 import {
@@ -49,16 +49,11 @@ function debugWords(options: Invocation["options"]): string[] {
 
 const say = (text: string): void => void process.stderr.write(`${text}\n`);
 
-function isInsideView(): boolean {
-  using client = controlOfOwnView();
-  return client !== undefined;
-}
-
 /** What is done in the view before its command. */
 function preamble(
   options: Invocation["options"],
-  { isLogin, isSecond }: { readonly isLogin: boolean; readonly isSecond: boolean },
   modules: readonly string[],
+  { isLogin, isSecond }: { readonly isLogin: boolean; readonly isSecond: boolean },
 ): PreambleStep[] {
   const debug = debugWords(options);
   const file = options["rc"] as string | undefined;
@@ -68,6 +63,7 @@ function preamble(
     const errors = output === undefined ? {} : { errorsTo: output };
     steps.push({ argv: ownCommand("vudebug", ...debug), isNeeded: true, ...errors });
   }
+  // The supervisor of a view inside a view runs already: modules are put into it from inside.
   if (modules.length > 0) {
     steps.push({ argv: ownCommand("vu_insmod", "--", ...modules), isNeeded: true });
   }
@@ -101,21 +97,22 @@ export async function startClassicView(
   const given = [...words, ...rest];
   const argv = given.length > 0 ? given : [process.env["SHELL"] ?? "/bin/sh"];
   const modules = (options["preload"] ?? []) as readonly string[];
-  // A view that starts with them traps what they want; one inside a view is trapped as it is.
-  const isInside = isInsideView();
-  const generation = { isLogin, isSecond: calledAs.endsWith("umvu") };
-  const steps = preamble(options, generation, isInside ? modules : []);
+  const isInside = modules.length > 0 && isInsideView();
+  const steps = preamble(options, isInside ? modules : [], {
+    isLogin,
+    isSecond: calledAs.endsWith("umvu"),
+  });
   const name = (options["viewname"] ?? options["vu_name"]) as string | undefined;
   const { run: runView } = await import("./view.ts");
   return await runView({
     calledAs,
     options: {
       ...(name === undefined ? {} : { name }),
-      ...(isInside ? {} : { module: modules }),
       ...(options["secure"] === true ? { root: true } : {}),
       ...(options["engine"] === undefined ? {} : { engine: options["engine"] }),
       // The kernel module of kmview let only the calls through to it that somebody wanted.
       ...(calledAs.endsWith("kmview") ? { filtering: true } : {}),
+      ...(modules.length === 0 || isInside ? {} : { module: modules }),
       ...(options["no-prompt"] === true ? { "no-prompt": true } : {}),
       ...(isPromptingShell(argv) ? { "prompt-for": argv[0] } : {}),
     },

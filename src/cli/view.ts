@@ -4,11 +4,14 @@ import { EXIT, V2Error } from "../base/index.ts";
 import {
   becomeGuest,
   claimViewName,
+  enterServer,
+  identityMaps,
   newView,
   parseInsertion,
   parseRung,
   parseViewNet,
   type PathTraps,
+  rungWithNamespaces,
   sessionOfOwnView,
   startSupervisor,
   TRACED_BY_DEFAULT,
@@ -19,6 +22,7 @@ import {
 import { inheritedDescriptors } from "../sys/index.ts";
 import { CLASS_GROUPS, isTrapName, parseMountSpec, SYSCALL_CLASSES } from "../viewos/index.ts";
 import type { Invocation } from "./command.ts";
+import { isServed } from "./view-request.ts";
 import { isPromptingShell, showInPrompt } from "./view-prompt.ts";
 
 const STANDARD_ERROR = 2;
@@ -88,6 +92,21 @@ function openTraceFile(file: string): number {
   }
 }
 
+/**
+ * Starts the user's server; the first view need not wait until it runs. Undefined when the host has
+ * no namespaces for it.
+ */
+function startServer(): { readonly pid: number; readonly session: number } | undefined {
+  const interpreter = new URL("./view-request.js", import.meta.url).href;
+  const config = { name: undefined, net: [], traps: {}, interpreter };
+  try {
+    return startSupervisor({ root: false, orphan: true, config, rung: rungWithNamespaces() });
+  } catch (error) {
+    if (error instanceof V2Error && error.code === "VIEW_REFUSED") return undefined;
+    throw error;
+  }
+}
+
 /** The shell whose prompt shows the view: the command, or what a start-up script ends in. */
 function promptingShell(
   options: Invocation["options"],
@@ -137,6 +156,16 @@ export async function run(invocation: Invocation): Promise<number> {
     becomeGuest(session, destination, argv, inherited);
   }
   if (name !== undefined) claimViewName(name);
+  const server = isServed(options) ? (enterServer() ?? startServer()) : undefined;
+  if (server !== undefined) {
+    const { pid, session: way } = server;
+    const shown = name ?? `view[${pid}]`;
+    if (options["no-prompt"] !== true) showInPrompt(shown, promptingShell(options, argv));
+    const facts = { net, ...(name === undefined ? {} : { name }) };
+    const maps = identityMaps(options["root"] === true);
+    const view = { supervisorPid: pid, maps, facts, hostName: name, mounts };
+    becomeGuest(way, newView({ ...view, network: net.length > 0 }), argv, inherited);
+  }
   const file = trace?.file === undefined ? undefined : openTraceFile(trace.file);
   const supervisor = startSupervisor({
     root: options["root"] === true,
@@ -152,6 +181,6 @@ export async function run(invocation: Invocation): Promise<number> {
   if (options["no-prompt"] !== true) showInPrompt(shownAs, promptingShell(options, argv));
   const network = net.length > 0;
   const { pid, session: first, outside } = supervisor;
-  const view = newView({ supervisorPid: pid, hostName: name, mounts, network, outside });
-  becomeGuest(first, view, argv, inherited, supervisor.traps);
+  const to = { supervisorPid: pid, hostName: name, mounts, network, outside };
+  becomeGuest(first, newView(to), argv, inherited, supervisor.traps);
 }

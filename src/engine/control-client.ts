@@ -96,6 +96,13 @@ export function controlOfOwnView(): ControlClient | undefined {
   });
 }
 
+/** Is this process in a view that answers? */
+export function isInsideView(): boolean {
+  const client = callForDescriptor(VUCTL);
+  if (client >= 0) closeDescriptor(client);
+  return client !== -ERRNO.ENOSYS;
+}
+
 /**
  * Connects to a view.
  * @param viewName a running view; undefined: the one that this process is in

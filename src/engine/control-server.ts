@@ -38,10 +38,22 @@ export class ControlServer {
   readonly #connections = new Set<Socket>();
 
   readonly #count: ConnectionCount;
+  readonly #observe: (request: ControlRequest, caller: ControlCaller, reply: ControlReply) => void;
 
-  /** @param count the connections that the door has let in; each is released at its end. */
-  constructor(count: ConnectionCount) {
+  /**
+   * @param count the connections that the door has let in; each is released at its end.
+   * @param observe is told what was asked and answered.
+   */
+  constructor(
+    count: ConnectionCount,
+    observe: (
+      request: ControlRequest,
+      caller: ControlCaller,
+      reply: ControlReply,
+    ) => void = () => {},
+  ) {
     this.#count = count;
+    this.#observe = observe;
   }
 
   /** Connections that are open. */
@@ -90,6 +102,7 @@ export class ControlServer {
         for (const line of lines.push(octets)) {
           const read = parseRequest(line);
           const reply = "refusal" in read ? read.refusal : await this.#do(read.request, caller);
+          if ("request" in read) this.#observe(read.request, caller, reply);
           await written(socket, lineOf(reply));
         }
         if (!lines.isTooLong) continue;

@@ -13,6 +13,8 @@ import {
 import {
   argumentsText,
   captureArguments,
+  type ControlReply,
+  type ControlRequest,
   quoteOctets,
   SyscallTable,
   VUCTL,
@@ -24,6 +26,7 @@ import type { DebugSettings, ViewSettings } from "./view-settings.ts";
 
 /** Parents of a process that are looked at; a longer line of descent is not followed. */
 const ANCESTORS_MAX = 64;
+const MODULE_OPERATIONS: ReadonlySet<string> = new Set(["insmod", "rmmod", "lsmod"]);
 const COLOUR_END = "\u001B[0m";
 
 /** Writes the lines; each thread of a supervisor has its own on the same descriptor. */
@@ -85,6 +88,17 @@ export class DebugLog {
     for (const path of paths) this.log("p", pid, `${name}: ${path}`);
     this.log("c", pid, `${name}: ${answer.kind === "continue" ? "the kernel" : "the view"}`);
     this.log("a", pid, `${name}: ${answer.kind}`);
+  }
+
+  /** Logs what was asked by the control socket about modules. */
+  request({ op, args }: ControlRequest, pid: number, reply: ControlReply): void {
+    if (!MODULE_OPERATIONS.has(op) || !this.wants("m", pid)) return;
+    const outcome = reply.ok ? "done" : reply.error.message;
+    this.log(
+      "m",
+      pid,
+      `${op} ${typeof args["module"] === "string" ? args["module"] : ""}: ${outcome}`,
+    );
   }
 
   #table(arch: number): SyscallTable {

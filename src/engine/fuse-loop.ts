@@ -1,22 +1,24 @@
 /**
  * Serves one FUSE mount on the calling thread. While the file system answers at once the thread
- * waits in read(2) of the device, the shortest way there is. While a promise is pending, or the
- * file system has timers or sockets of its own, the thread lives in Node's event loop, and a helper
- * thread tells when a request has come.
+ * waits in poll(2), the shortest way there is. While a promise is pending, or the file system has
+ * timers or sockets of its own, the thread lives in Node's event loop, and a helper thread waits in
+ * its place.
  */
 import { Worker } from "node:worker_threads";
 import { ERRNO } from "../base/index.ts";
-import { type Exchange, type FuseServer, IN_HEADER, OPCODE } from "../fuse/index.ts";
-import { closeFd, type FuseDevice, makePipe } from "../sys/index.ts";
+import type { FuseServer } from "../fuse/index.ts";
+import type { FuseDevice } from "../sys/index.ts";
 import type { FuseHelperData } from "./fuse-helper.ts";
-
-/** `unique` of the wake-up that ends a loop. Requests of the kernel have even numbers. */
-export const STOP_UNIQUE = 0x5709;
 
 /** Requests after which timers and sockets get their turn. */
 const REQUESTS_PER_TURN = 64;
 /** Steps of promises that are waited for before the event loop is asked. */
 const SETTLE_STEPS = 8;
+/**
+ * After that many requests one is looked for without waiting. A single program asks, waits, and
+ * asks again, so that looking first would be in vain; several keep the device busy.
+ */
+const REQUESTS_PER_LOOK = 8;
 
 const SETTLED = Promise.resolve();
 
@@ -30,14 +32,14 @@ export class FuseLoop {
   readonly #device: FuseDevice;
   readonly #server: FuseServer;
   #bell: Bell | undefined;
-  #isStopping = false;
 
+  /** @param device waits for requests and for its stop descriptor. */
   constructor(device: FuseDevice, server: FuseServer) {
     this.#device = device;
     this.#server = server;
   }
 
-  /** Serves until the mount is gone, or until it is told to stop (`STOP_UNIQUE`). */
+  /** Serves until the mount is gone, or until the device's stop descriptor says so. */
   async run(): Promise<LoopEnd> {
     try {
       return await this.#run();
@@ -50,32 +52,26 @@ export class FuseLoop {
     const device = this.#device;
     const server = this.#server;
     let x = server.takeExchange();
-    for (let requests = 1; ; requests++) {
-      if (server.pending > 0) await this.#settle();
-      if (this.#isStopping) return "stopped";
-      const hasEvents = this.#hasEvents();
-      device.waits = !hasEvents;
+    let isBusy = true;
+    for (let requests = 1; ; ) {
+      if (!isBusy) {
+        if (this.#hasEvents()) await this.#ring();
+        else device.wait();
+        if (device.isStopped) return "stopped";
+      }
       const octets = device.read(x.request.octets);
       if (octets > 0) {
-        if (isStop(x, octets)) return "stopped";
         x = server.serve(x, octets);
-        if (hasEvents && requests % REQUESTS_PER_TURN === 0) await eventLoopTurn();
-      } else if (octets === -ERRNO.EAGAIN) {
-        if (hasEvents) await this.#ring();
-      } else if (octets !== -ERRNO.EINTR && octets !== -ERRNO.ENOENT) {
+        requests++;
+        if (requests % REQUESTS_PER_LOOK === 0) isBusy = true;
+        if (requests % REQUESTS_PER_TURN === 0 && this.#hasEvents()) await eventLoopTurn();
+        if (server.pending > 0) await this.#settle();
+      } else if (octets === -ERRNO.EAGAIN) isBusy = false;
+      else if (octets !== -ERRNO.EINTR && octets !== -ERRNO.ENOENT) {
         // ENOENT: the request was taken back while it was read.
         return octets === -ERRNO.ENODEV ? "unmounted" : "failed";
       }
     }
-  }
-
-  /**
-   * Ends the service at the next turn of the event loop. A thread that waits in read(2) is woken by
-   * `STOP_UNIQUE`; that cannot come when the mount is gone and the kernel waits for its last pages.
-   */
-  stop(): void {
-    this.#isStopping = true;
-    this.#bell?.wake();
   }
 
   /** Is there anything beside the device to wait for? */
@@ -93,17 +89,9 @@ export class FuseLoop {
   }
 
   #ring(): Promise<void> {
-    this.#bell ??= new Bell(this.#device.descriptor);
+    this.#bell ??= new Bell(this.#device);
     return this.#bell.ring();
   }
-}
-
-function isStop({ request }: Exchange, octets: number): boolean {
-  return (
-    octets >= IN_HEADER.octets &&
-    request.opcode === OPCODE.notifyReply &&
-    request.unique === STOP_UNIQUE
-  );
 }
 
 function eventLoopTurn(): Promise<void> {
@@ -113,43 +101,30 @@ function eventLoopTurn(): Promise<void> {
 /** A thread that waits in poll(2) for us. */
 class Bell {
   readonly #armed = new Int32Array(new SharedArrayBuffer(4));
-  /** Closing it ends the thread, wherever it waits. */
-  readonly #end: number;
+  readonly #device: FuseDevice;
   readonly #worker: Worker;
-  #rung: (() => void) | undefined;
 
-  constructor(descriptor: number) {
-    const [end, writing] = makePipe();
-    this.#end = writing;
-    const workerData: FuseHelperData = { role: "bell", descriptor, armed: this.#armed, end };
+  constructor(device: FuseDevice) {
+    const { descriptor, stop } = device;
+    const workerData: FuseHelperData = { role: "bell", descriptor, stop, armed: this.#armed };
+    this.#device = device;
     this.#worker = new Worker(new URL("./fuse-helper.js", import.meta.url), { workerData });
-    this.#worker.on("message", () => this.wake());
     this.#worker.unref();
   }
 
-  /** Until the device can be read, or `wake`. */
+  /** Until the device can be read, or is to be left. */
   async ring(): Promise<void> {
     this.#worker.ref();
-    await new Promise<void>((resolve) => {
-      this.#rung = resolve;
-      this.#arm();
+    this.#device.isStopped = await new Promise<boolean>((resolve) => {
+      this.#worker.once("message", resolve);
+      Atomics.store(this.#armed, 0, 1);
+      Atomics.notify(this.#armed, 0);
     });
     this.#worker.unref();
   }
 
-  /** Whoever waits for the bell waits no longer. */
-  wake(): void {
-    this.#rung?.();
-    this.#rung = undefined;
-  }
-
-  #arm(): void {
-    Atomics.store(this.#armed, 0, 1);
-    Atomics.notify(this.#armed, 0);
-  }
-
+  /** To be called while nobody waits for it. */
   close(): void {
-    closeFd(this.#end);
-    this.#arm();
+    void this.#worker.terminate();
   }
 }

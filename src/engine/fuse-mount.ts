@@ -6,17 +6,8 @@
 import { pathToFileURL } from "node:url";
 import { Worker } from "node:worker_threads";
 import { ERRNO, errnoName, errnoText, V2Error } from "../base/index.ts";
-import { ROOT_NODE, wakeUp } from "../fuse/index.ts";
-import {
-  closeFd,
-  fuseMountData,
-  mount,
-  notifyFuse,
-  openFuseDevice,
-  umount2,
-} from "../sys/index.ts";
-import { STOP_UNIQUE } from "./fuse-loop.ts";
-import type { FuseWorkerData, FuseWorkerEvent, ModuleOfView } from "./fuse-worker.ts";
+import { closeFd, fuseMountData, makePipe, mount, openFuseDevice, umount2 } from "../sys/index.ts";
+import type { FuseHandOver, FuseWorkerData, FuseWorkerEvent, ModuleOfView } from "./fuse-worker.ts";
 
 /** A file system that a module describes. */
 export interface VirtualMountOptions {
@@ -41,9 +32,10 @@ export interface VirtualMountOptions {
   readonly onProblem?: (message: string) => void;
 }
 
-/** File systems of our own, as modules: in memory. */
-export const OWN_FILE_SYSTEMS: { readonly ram: URL } = {
+/** File systems of our own, as modules: in memory, and a real directory. */
+export const OWN_FILE_SYSTEMS: { readonly ram: URL; readonly real: URL } = {
   ram: new URL("./fuse-ram.js", import.meta.url),
+  real: new URL("./fuse-real.js", import.meta.url),
 };
 
 const MS_NOSUID = 2;
@@ -81,7 +73,10 @@ export class FuseThread {
   readonly #onProblem: ((message: string) => void) | undefined;
   /** Resolves when the mount is served no longer; guests then get ENOTCONN. */
   readonly ended: Promise<void>;
-  #descriptor = -1;
+  /** The device, and the pipe that the thread watches. */
+  #descriptors: readonly number[] = [];
+  /** The pipe's other end. */
+  #stopping = -1;
   readonly #stopAtExit = (): void => this.stop();
 
   private constructor(worker: Worker, onProblem: ((message: string) => void) | undefined) {
@@ -90,8 +85,9 @@ export class FuseThread {
     this.ended = new Promise((resolve) => {
       worker.once("exit", () => {
         process.off("exit", this.#stopAtExit);
-        closeFd(this.#descriptor);
-        this.#descriptor = -1;
+        for (const descriptor of this.#descriptors) closeFd(descriptor);
+        closeFd(this.#stopping);
+        this.#stopping = -1;
         resolve();
       });
     });
@@ -138,10 +134,13 @@ export class FuseThread {
 
   /** Serves a device, which is the thread's from now on. */
   serve(descriptor: number): void {
-    this.#descriptor = descriptor;
+    const [stop, stopping] = makePipe();
+    this.#descriptors = [descriptor, stop];
+    this.#stopping = stopping;
     // Node waits for its threads, and this one waits in the kernel.
     process.on("exit", this.#stopAtExit);
-    this.#worker.postMessage(descriptor);
+    const given: FuseHandOver = { descriptor, stop };
+    this.#worker.postMessage(given);
   }
 
   /** The thread does not keep the process alive. */
@@ -151,17 +150,9 @@ export class FuseThread {
 
   /** Ends the service without waiting. What is mounted stays, and answers ENOTCONN. */
   stop(): void {
-    if (this.#descriptor < 0) {
-      void this.#worker.terminate();
-      return;
-    }
-    // One of both is heard: the message by a thread in its event loop, the other by one in read(2).
-    this.#worker.postMessage(undefined);
-    try {
-      notifyFuse(this.#descriptor, wakeUp(STOP_UNIQUE, ROOT_NODE));
-    } catch {
-      // Unmounted, or never mounted: then the thread ends by itself.
-    }
+    if (this.#descriptors.length === 0) void this.#worker.terminate();
+    closeFd(this.#stopping);
+    this.#stopping = -1;
   }
 
   /** Ends the service; idempotent. */

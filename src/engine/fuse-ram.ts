@@ -1,6 +1,7 @@
 /**
  * A file system in memory, as tmpfs is one: `mount -t ram -o size=64m,mode=700 none /mnt`. Options:
- * `size`, `nr_inodes`, `mode`, `uid`, `gid` as in tmpfs(5).
+ * `size`, `nr_inodes`, `mode`, `uid`, `gid` as in tmpfs(5); `ttl=0` lets the kernel remember
+ * nothing, `direct` lets data pass by the page cache.
  */
 import { EXIT, V2Error } from "../base/index.ts";
 import { RamFileSystem } from "../fuse/index.ts";
@@ -39,6 +40,8 @@ export default {
       ...(size === undefined ? {} : { octetsMax: amount("size", size) }),
       ...(nodes === undefined ? {} : { nodesMax: amount("nr_inodes", nodes) }),
       ...(mode === undefined ? {} : { mode: permissions(mode) }),
+      ...(options["ttl"] === undefined ? {} : { ttl: amount("ttl", options["ttl"]) }),
+      isDirect: options["direct"] !== undefined,
       uid: uid === undefined ? process.getuid!() : amount("uid", uid),
       gid: gid === undefined ? process.getgid!() : amount("gid", gid),
     });

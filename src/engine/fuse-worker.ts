@@ -48,6 +48,13 @@ export interface FuseWorkerData extends Omit<FuseMountRequest, "changed"> {
   readonly writeback: boolean;
 }
 
+/** What a thread that is ready is given. */
+export interface FuseHandOver {
+  readonly descriptor: number;
+  /** Closed at its other end when the thread is to end. */
+  readonly stop: number;
+}
+
 export type FuseWorkerEvent =
   | { readonly kind: "ready" }
   /** The module cannot be loaded, or its `mount` failed. */
@@ -165,18 +172,18 @@ async function main(): Promise<void> {
     post({ kind: "refused", code: known, message: message ?? String(error), remedy });
     return;
   }
-  const handedIn = new Promise<number>((resolve) => parentPort!.once("message", resolve));
+  const handedIn = new Promise<FuseHandOver>((resolve) => parentPort!.once("message", resolve));
   post({ kind: "ready" });
-  const device = new FuseDevice(await handedIn);
+  const { descriptor, stop } = await handedIn;
+  const device = new FuseDevice(descriptor, stop);
   herald.begin(device.descriptor);
   const server = new FuseServer(loaded.files, device, {
     ...loaded.options,
     onError: problemReporter(),
   });
-  const loop = new FuseLoop(device, server);
-  parentPort!.once("message", () => loop.stop());
-  const why = await loop.run();
+  const why = await new FuseLoop(device, server).run();
   herald.close();
+  loaded.files.destroy?.();
   post({ kind: "ended", why });
   // The module's timers and sockets have no purpose any more.
   process.exit(0);

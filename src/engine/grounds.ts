@@ -57,6 +57,11 @@ export class Grounds {
     closeDescriptor(ground.names);
   }
 
+  /** Forgets all. */
+  release(): void {
+    for (const id of this.#mnt.keys()) this.remove(id);
+  }
+
   /** The ground with that namespace; undefined: a namespace that is no view's. */
   find(kind: "mnt" | "uts", inode: bigint): Ground | undefined {
     return kind === "mnt" ? this.#mnt.get(inode) : this.#uts.get(inode);

@@ -1,4 +1,9 @@
-export { type ControlClient, controlOfOwnView, openControl } from "./control-client.ts";
+export {
+  type ControlClient,
+  controlOfOwnView,
+  isInsideView,
+  openControl,
+} from "./control-client.ts";
 export type { DebugState } from "./debug-operation.ts";
 export type { ControlCaller, ControlHandler, ControlServer } from "./control-server.ts";
 export type { PathTraps } from "./path-traps.ts";
@@ -13,6 +18,10 @@ export {
   sessionSocketPath,
   tidyRunDirectory,
 } from "./run-directory.ts";
+export type { ViewRequest } from "./launch-answer.ts";
+export { identityMaps } from "./launch.ts";
+export { nativeLauncher } from "./native-launcher.ts";
+export { enterServer, serverSocketPath } from "./view-server.ts";
 export type { ViewTraps } from "./view-traps.ts";
 export { TRACED_BY_DEFAULT, type TraceOptions } from "./tracer.ts";
 export { type InsertOptions, parseInsertion } from "./modules.ts";
@@ -23,6 +32,7 @@ export {
   type Rung,
   type RungReport,
   RUNGS,
+  rungWithNamespaces,
 } from "./rungs.ts";
 export {
   becomeGuest,

@@ -8,6 +8,7 @@ import {
   AUDIT_ARCH_I386,
   AUDIT_ARCH_X86_64,
   type ArgumentTest,
+  callerRules,
   compileFilter,
   type FilterRule,
   levelZeroRules,
@@ -123,5 +124,5 @@ export function outsideRules(traps: readonly Trap[], pass: string): FilterRule[]
       ? [{ ...rule, tests: [test(rule.arch)], action: { kind: "allow" } as const }]
       : [],
   );
-  return [...passed, ...cloneRules()];
+  return [...passed, ...callerRules()];
 }

@@ -2,8 +2,15 @@
  * The words of a launch program: what a launcher says to the supervisor, and the steps that several
  * programs share. Messages travel over a sequenced-packet socket; the first octet tells the kind.
  */
-import { type Address, LaunchProgram, type Result, type Step } from "../sys/index.ts";
+import {
+  type Address,
+  LaunchProgram,
+  type Result,
+  type SessionMessage,
+  type Step,
+} from "../sys/index.ts";
 import { SYS_X86_64 as SYS } from "../viewos/index.ts";
+import type { ViewNet } from "./view-net.ts";
 
 /** First octet of a message from a launcher. */
 export const MESSAGE = {
@@ -11,10 +18,11 @@ export const MESSAGE = {
   maps: 0x4d,
   /** "R" pid: the supervisor runs with that process number. */
   running: 0x52,
-  /** "N" pid, with [standard error]: the network namespace exists; waits for its cables. */
+  /** "N" pid and `ViewFacts`, with [standard error]: the network namespace waits for its cables. */
   network: 0x4e,
   /**
-   * "L" pid, with descriptors [listener, mount namespace, UTS namespace]: the filter is in place.
+   * "L" pid and `ViewFacts`, with descriptors [listener, mount namespace, UTS namespace, user
+   * namespace]: the filter is in place.
    */
   listener: 0x4c,
   /** "T" pid: waits until it is traced. */
@@ -24,12 +32,16 @@ export const MESSAGE = {
   /** "C" pid, with [stream socket]: whoever sent it wants the control socket at its other end. */
   control: 0x43,
   /**
-   * "V" and `NestedViewFacts`, with descriptors [mount namespace, UTS namespace, user namespace,
+   * "V" and `ViewFacts`, with descriptors [mount namespace, UTS namespace, user namespace,
    * standard error]: the namespaces of a view inside a view exist; waits for its maps.
    */
   nested: 0x56,
   /** "B": the view inside a view is as it was asked for; the command comes next. */
   born: 0x42,
+  /** "H": waits to be let in, an octet. */
+  hello: 0x48,
+  /** "Q": a native launcher asks for the rest of its program; see native-launcher.ts. */
+  request: 0x51,
   /** "D" JSON, to a starter and in pieces: what the modules of a view that starts must trap. */
   modules: 0x44,
   /** "F" errno label, with descriptor [standard error]: a step failed; waits for its exit code. */
@@ -54,15 +66,38 @@ export const LISTENER_MESSAGE_FLAGS = 0x4880;
 /** Octets of a message: kind, then a 32-bit value, then text. */
 export const MESSAGE_HEADER_OCTETS = 5;
 
+/** What a launcher says of its view, in the messages that have it. */
+export function factsOf(message: SessionMessage): ViewFacts {
+  const text = new TextDecoder().decode(message.octets.subarray(MESSAGE_HEADER_OCTETS));
+  return text === "" ? {} : (JSON.parse(text) as ViewFacts);
+}
+
+/** What the supervisor is told of a view that it did not know of. */
+export interface ViewFacts {
+  readonly name?: string;
+  readonly net?: readonly ViewNet[];
+  /** The view ends with its first process. */
+  readonly bound?: boolean;
+}
+
 export class Launcher {
-  readonly program = new LaunchProgram();
+  readonly program: LaunchProgram;
   readonly #session: number;
   /** First step made; execution starts there. */
   #entry: Step | undefined;
 
-  /** @param session descriptor of the session socket in the launched process. */
-  constructor(session: number) {
+  /**
+   * @param session descriptor of the session socket in the launched process.
+   * @param program to append to; an executable's unless given.
+   */
+  constructor(session: number, program = new LaunchProgram()) {
     this.#session = session;
+    this.program = program;
+  }
+
+  /** The first step. */
+  get entry(): Step {
+    return this.#entry!;
   }
 
   /** Appends a system call whose failure is reported as `label` and ends the launcher. */

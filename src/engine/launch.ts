@@ -4,7 +4,7 @@
  * namespaces, installs the filter and becomes the command.
  */
 import { readFileSync } from "node:fs";
-import { type Argument, CLONE, type Step } from "../sys/index.ts";
+import { type Address, type Argument, CLONE, type Step } from "../sys/index.ts";
 import {
   AUDIT_ARCH_X86_64,
   type ArgumentTest,
@@ -20,9 +20,11 @@ import {
   trapRules,
 } from "../viewos/index.ts";
 import { beTraced, enterOutside, type OutsideView, outsideRules } from "./launch-outside.ts";
-import type { ViewNet } from "./view-net.ts";
-import { Launcher, LISTENER_MESSAGE_FLAGS, MESSAGE } from "./launch-steps.ts";
+import { Launcher, LISTENER_MESSAGE_FLAGS, MESSAGE, type ViewFacts } from "./launch-steps.ts";
 
+const O_RDWR_NOCTTY_CLOEXEC = 0o2000402;
+/** Gives up the controlling terminal (ioctl_tty(2)). */
+const TIOCNOTTY = 0x5422;
 const PR_CAP_AMBIENT = 47;
 const PR_CAP_AMBIENT_RAISE = 2;
 const CAPABILITY_VERSION_3 = 0x20080522;
@@ -36,6 +38,7 @@ const SIGCHLD = 17;
 const SIGPIPE = 13;
 const SIGXFSZ = 25;
 const O_CLOEXEC = 0o2000000;
+const DESCRIPTORS_MAX = 0xffffffff;
 const O_WRONLY_CLOEXEC = 0o2000001;
 
 /** How user numbers of the host appear in the view. */
@@ -87,6 +90,7 @@ export interface SupervisorPlan {
 export function supervisorProgram(plan: SupervisorPlan): Uint8Array {
   const launcher = new Launcher(plan.session);
   const { program } = launcher;
+  leaveTerminal(launcher);
   if (plan.maps !== undefined) ownUserNamespace(launcher, plan.maps);
   const execute = (): void =>
     launcher.execute(
@@ -111,6 +115,18 @@ export function supervisorProgram(plan: SupervisorPlan): Uint8Array {
   }
   execute();
   return launcher.compile();
+}
+
+/**
+ * The supervisor gets no signal from a terminal, and has none. It stays in the session of those who
+ * start guests: the kernel shares the processor out by sessions (sched(7), autogroup), and only
+ * within one does a trapped call go back and forth without waiting for others.
+ */
+function leaveTerminal(launcher: Launcher): void {
+  const path = launcher.program.string("/dev/tty");
+  launcher.attempt(SYS.setpgid, [0, 0]);
+  const terminal = launcher.attempt(SYS.open, [path, O_RDWR_NOCTTY_CLOEXEC, 0]);
+  launcher.attempt(SYS.ioctl, [terminal.result, TIOCNOTTY, 0]);
 }
 
 function ownUserNamespace(launcher: Launcher, maps: IdentityMaps): void {
@@ -153,25 +169,20 @@ export interface ExistingView {
 
 /** A view to be made: what its namespaces start with. */
 export interface NewView {
-  /** A process in the view's user namespace: the supervisor. */
-  readonly supervisorPid: number;
+  /** A process in the supervisor's user namespace; undefined: the launcher is there already. */
+  readonly supervisorPid: number | undefined;
+  /** The view gets a user namespace of its own, inside the supervisor's. */
+  readonly maps?: IdentityMaps;
+  readonly facts: ViewFacts;
   readonly hostName: string | undefined;
   readonly mounts: readonly MountSpec[];
   /** The view has a network namespace, which the supervisor fills. */
   readonly network: boolean;
 }
 
-/** What the supervisor is told of a view inside a view. */
-export interface NestedViewFacts {
-  readonly name?: string;
-  readonly net?: readonly ViewNet[];
-  /** The view ends with its first process. */
-  readonly bound?: boolean;
-}
-
 /** A view to be made inside the view that the launcher is in. */
 export interface NestedView {
-  readonly facts: NestedViewFacts;
+  readonly facts: ViewFacts;
   readonly maps: IdentityMaps;
   readonly hostName: string | undefined;
   readonly mounts: readonly MountSpec[];
@@ -179,10 +190,19 @@ export interface NestedView {
 }
 
 export interface Command {
+  /** As it was typed. */
+  readonly name: string;
   /** Paths to try in turn. */
   readonly candidates: readonly string[];
-  readonly argv: readonly string[];
-  readonly environment: readonly string[];
+  /** Strings, or where the launched process has them in its memory. */
+  readonly argv: readonly string[] | Address;
+  readonly environment: readonly string[] | Address;
+}
+
+/** Where execvp(3) would look for a program, in its order. */
+export function candidatesOf(program: string, path = "/bin:/usr/bin"): string[] {
+  if (program.includes("/")) return [program];
+  return path.split(":").map((directory) => `${directory === "" ? "." : directory}/${program}`);
 }
 
 export interface GuestPlan {
@@ -192,7 +212,10 @@ export interface GuestPlan {
     | { readonly create: NewView }
     | { readonly nest: NestedView }
     | { readonly outside: OutsideView };
-  readonly directory: string;
+  /** Undefined: the launcher's own, which keeps it as long as it joins no mount namespace. */
+  readonly directory: string | undefined;
+  /** The launcher has been Node, which changes limits and signals. */
+  readonly isAfterNode: boolean;
   /** Soft and hard limit of open files to restore (Node raises the soft one). */
   readonly openFiles: readonly [soft: bigint, hard: bigint] | undefined;
   /**
@@ -211,14 +234,25 @@ export interface GuestPlan {
 /** The executable that becomes a process of a view. */
 export function guestProgram(plan: GuestPlan): Uint8Array {
   const launcher = new Launcher(plan.session);
+  build(launcher, plan);
+  return launcher.compile();
+}
+
+/**
+ * The same as the continuation of a native launcher.
+ * @param launcher empty, or with steps that go before
+ */
+export function build(launcher: Launcher, plan: GuestPlan): void {
   launcher.step("session", SYS.fcntl, [plan.session, F_SETFD, FD_CLOEXEC]);
   const { enter } = plan;
   if ("outside" in enter) enterOutside(launcher, enter.outside);
   else if ("view" in enter) joinView(launcher, enter.view);
   else if ("nest" in enter) nestView(launcher, enter.nest);
   else makeView(launcher, enter.create);
-  launcher.attempt(SYS.chdir, [launcher.program.string(plan.directory)]);
-  restoreAfterNode(launcher, plan);
+  if (plan.directory !== undefined) {
+    launcher.attempt(SYS.chdir, [launcher.program.string(plan.directory)]);
+  }
+  if (plan.isAfterNode) restoreAfterNode(launcher, plan);
   const { traps } = plan;
   if ("outside" in enter && enter.outside.traced) beTraced(launcher, traps ?? []);
   else if (traps !== undefined) installFilter(launcher, plan, traps);
@@ -231,14 +265,11 @@ export function guestProgram(plan: GuestPlan): Uint8Array {
   if (plan.command === undefined) hold(launcher, plan.session, plan.lifeline);
   else {
     const { program } = launcher;
-    launcher.execute(
-      plan.command.argv[0]!,
-      plan.command.candidates,
-      program.strings(plan.command.argv),
-      program.strings(plan.command.environment),
-    );
+    const { name, candidates, argv, environment } = plan.command;
+    const at = (strings: readonly string[] | Address): Address =>
+      typeof strings === "bigint" ? strings : program.strings(strings);
+    launcher.execute(name, candidates, at(argv), at(environment));
   }
-  return launcher.compile();
 }
 
 function joinUserNamespace(launcher: Launcher, pid: number): void {
@@ -263,9 +294,10 @@ function joinView(launcher: Launcher, view: ExistingView): void {
 }
 
 function makeView(launcher: Launcher, view: NewView): void {
-  joinUserNamespace(launcher, view.supervisorPid);
-  const network = view.network ? CLONE.NEWNET : 0;
-  launcher.step("the view's namespaces", SYS.unshare, [CLONE.NEWNS | CLONE.NEWUTS | network]);
+  if (view.supervisorPid !== undefined) joinUserNamespace(launcher, view.supervisorPid);
+  const spaces = CLONE.NEWNS | CLONE.NEWUTS | (view.network ? CLONE.NEWNET : 0);
+  if (view.maps === undefined) launcher.step("the view's namespaces", SYS.unshare, [spaces]);
+  else makeUserNamespace(launcher, view.maps, spaces);
   cutOff(launcher);
   furnish(launcher, view);
   awaitNetwork(launcher, view);
@@ -339,7 +371,8 @@ function makeUserNamespace(launcher: Launcher, maps: IdentityMaps, others: numbe
 /** Waits until the supervisor has plugged the cables of a view that is to have some. */
 function awaitNetwork(launcher: Launcher, view: NewView | NestedView): void {
   if (!view.network) return;
-  launcher.send(MESSAGE.network, launcher.step("pid", SYS.getpid, []), [2]);
+  const facts = JSON.stringify(view.facts);
+  launcher.send(MESSAGE.network, launcher.step("pid", SYS.getpid, []), [2], 0, facts);
   launcher.awaitAnswer("the view's network");
 }
 
@@ -420,6 +453,7 @@ function installFilter(launcher: Launcher, plan: GuestPlan, traps: readonly Trap
     launcher.step(kind, SYS.open, [program.string(`/proc/self/ns/${kind}`), 0o2000000, 0]);
   const mounts = opened("mnt");
   const names = opened("uts");
+  const users = opened("user");
   const self = launcher.step("pid", SYS.getpid, []);
   const seccomp = (flags: number): Argument[] => [SECCOMP_SET_MODE_FILTER, flags, descriptor];
   // A caller may be killed but not interrupted while it waits: a mount is not made twice.
@@ -431,13 +465,18 @@ function installFilter(launcher: Launcher, plan: GuestPlan, traps: readonly Trap
   const before519 = program.detached(SYS.seccomp, seccomp(FILTER_NEW_LISTENER));
   before519.onFailure = install.onFailure;
   install.onFailure = before519;
-  launcher.send(MESSAGE.listener, self, [install, mounts, names], LISTENER_MESSAGE_FLAGS);
+  const facts = "create" in enter ? JSON.stringify(enter.create.facts) : "";
+  const descriptors = [install, mounts, names, users];
+  launcher.send(MESSAGE.listener, self, descriptors, LISTENER_MESSAGE_FLAGS, facts);
   before519.next = install.next;
   before519.stores.push(...install.stores);
 }
 
 function hold(launcher: Launcher, session: number, lifeline: number | undefined): void {
+  // It never runs another program, which would close what it has opened.
+  const last = lifeline ?? session;
   launcher.attempt(SYS.close, [session]);
+  launcher.attempt(SYS.close_range, [last + 1, DESCRIPTORS_MAX, 0]);
   if (lifeline !== undefined) {
     const octet = launcher.program.bytes(Uint8Array.of(1));
     launcher.attempt(SYS.write, [lifeline, octet, 1]);

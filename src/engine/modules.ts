@@ -311,6 +311,14 @@ export class Modules {
     });
   }
 
+  /** Ends the module thread; the process may go on with other views. */
+  async close(): Promise<void> {
+    const thread = this.#thread;
+    this.#thread = undefined;
+    this.#options.control.close();
+    await thread?.worker.terminate();
+  }
+
   #inOrder<T>(action: () => Promise<T>): Promise<T> {
     const result = this.#queue.then(action);
     this.#queue = result.catch(() => {});

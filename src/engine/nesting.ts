@@ -33,7 +33,7 @@ export interface NestedEvent {
   readonly parent: GroundId | undefined;
   /** Identity of the view's user namespace. */
   readonly userNamespace: bigint;
-  /** `NestedViewFacts` as JSON. */
+  /** `ViewFacts` as JSON. */
   readonly facts: string;
   readonly standardError: number;
 }
@@ -106,6 +106,11 @@ export class Nesting {
       facts: new TextDecoder().decode(message.octets.subarray(MESSAGE_HEADER_OCTETS)),
       standardError,
     };
+  }
+
+  /** Was the session asked for in a view? */
+  has(session: number): boolean {
+    return this.#origins.has(session);
   }
 
   /** The session has ended. */

@@ -1,4 +1,5 @@
 /** Rung C: what is decided about calls, told to guests that wait in a notification. */
+import { statSync } from "node:fs";
 import type { NotifyListener, Standpoint } from "../sys/index.ts";
 import { VUCTL } from "../viewos/index.ts";
 import type { Answer } from "./answer.ts";
@@ -17,8 +18,6 @@ export interface NotifiedGuestsHelp {
   readonly door: ControlDoor;
   readonly settings: SharedSettings<ViewSettings>;
   readonly standpoint: Standpoint;
-  /** Performs the calls that name files, also where no mount is on the way (--trap). */
-  readonly all: PathCalls | undefined;
 }
 
 export class NotifiedGuests {
@@ -27,14 +26,12 @@ export class NotifiedGuests {
   readonly #pass: bigint;
   /** Performs calls on files in mounts. */
   readonly #files: PathCalls;
-  readonly #all: PathCalls | undefined;
 
-  constructor(config: OutsideConfig, { door, settings, standpoint, all }: NotifiedGuestsHelp) {
+  constructor(config: OutsideConfig, { door, settings, standpoint }: NotifiedGuestsHelp) {
     this.#door = door;
     this.#calls = new OutsideCalls(config, (type) => meantType(settings.value, type));
     this.#pass = BigInt(`0x${config.pass}`);
     this.#files = new PathCalls(standpoint, [{ calls: OUTSIDE_TRAPS }]);
-    this.#all = all;
   }
 
   /** Performs one request, or leaves it to the kernel. */
@@ -42,14 +39,18 @@ export class NotifiedGuests {
     if (request.number === VUCTL) return this.#door.call(request.pid);
     const decision = this.#calls.decide(request);
     if (decision.kind === "instead") return this.#instead(request, decision);
-    if (decision.kind !== "continue" || this.#all === undefined) return decision;
-    const captured = this.#all.capture(request);
-    return captured === undefined ? decision : this.#all.perform(request, captured);
+    this.#files.notice(request);
+    return decision;
   }
 
   #instead(request: NotifyListener, instead: Instead): Answer {
     const { placed, after } = instead;
     const captured = this.#files.capture(request);
+    if (captured?.shape.operation === "open" && isFifo(placed)) {
+      // Its other end may be opened by nobody for long: the guest waits by itself.
+      callRemotely(request, { ...instead, pass: this.#pass, unattended: true });
+      return { kind: "later" };
+    }
     if (captured !== undefined && lead(captured, placed)) {
       const answer = this.#files.perform(request, captured);
       if (answer.kind !== "continue") {
@@ -65,6 +66,16 @@ export class NotifiedGuests {
     }
     after(result.kind === "returned" ? result.errno : 0);
     return { kind: "later" };
+  }
+}
+
+function isFifo([path]: readonly PlacedArgument[]): boolean {
+  if (!(path?.content instanceof Uint8Array)) return false;
+  const found = Buffer.from(path.content.subarray(0, -1));
+  try {
+    return statSync(found, { throwIfNoEntry: false })?.isFIFO() === true;
+  } catch {
+    return false;
   }
 }
 

@@ -3,6 +3,7 @@
  * namespaces, takes sessions from launchers, and answers trapped calls. It never touches Node's
  * event loop.
  */
+import { fstatSync } from "node:fs";
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { ERRNO } from "../base/index.ts";
 import {
@@ -12,22 +13,22 @@ import {
   POLLIN,
   PollSet,
   receiveMessage,
+  sendMessage,
   type SessionMessage,
   Standpoint,
 } from "../sys/index.ts";
-import { trapsOf, VUSESSION } from "../viewos/index.ts";
+import { VUSESSION } from "../viewos/index.ts";
 import { type Answer, failure, reply } from "./answer.ts";
 import { ConnectionCount, ControlDoor } from "./control-door.ts";
 import { DebugLog } from "./debug-log.ts";
 import { type GroundId, Grounds } from "./grounds.ts";
 import { explainFailure } from "./launch-failures.ts";
-import { MESSAGE, MESSAGE_HEADER_OCTETS } from "./launch-steps.ts";
+import { factsOf, MESSAGE, MESSAGE_HEADER_OCTETS, type ViewFacts } from "./launch-steps.ts";
 import type { OutsideConfig } from "./launch-outside.ts";
 import { ModuleCalls } from "./module-calls.ts";
 import { type ModuleMountEvent, ModuleMounts } from "./module-mounts.ts";
 import { type NestedEvent, Nesting } from "./nesting.ts";
 import { NotifiedGuests } from "./notified-guests.ts";
-import { PathCalls } from "./path-calls.ts";
 import { PathService, policyOf } from "./path-service.ts";
 import { Relief } from "./relief.ts";
 import { SharedSettings } from "./shared-settings.ts";
@@ -36,9 +37,18 @@ import { TrappedCalls } from "./trapped-calls.ts";
 import { NO_SETTINGS } from "./view-settings.ts";
 import type { ViewTraps } from "./view-traps.ts";
 
+/** Descriptors of a view that another thread has taken in; they belong to the worker then. */
+export interface AdoptedView {
+  readonly listener: number;
+  readonly mounts: number;
+  readonly names: number;
+}
+
 export interface NotifyWorkerData {
-  /** The first launcher's session. */
-  readonly session: number;
+  /** The first launcher's session; undefined: the view exists, see `adopted`. */
+  readonly session: number | undefined;
+  /** A view whose first launcher is done already. */
+  readonly adopted: AdoptedView | undefined;
   /** Listening socket for further sessions; undefined: the view has no name to be entered by. */
   readonly listening: number | undefined;
   /** `WorkerCommand`s come here; closed: end. */
@@ -67,6 +77,7 @@ export type NotifyWorkerEvent =
       readonly session: number;
       readonly pid: number;
       readonly standardError: number | undefined;
+      readonly facts: ViewFacts;
     }
   /** The process wants the view's control socket at the other end of this one. */
   | {
@@ -77,7 +88,14 @@ export type NotifyWorkerEvent =
       readonly ground: GroundId | undefined;
     }
   /** A guest with that pid has installed its filter. */
-  | { readonly kind: "entered"; readonly pid: number; readonly ground: GroundId }
+  | {
+      readonly kind: "entered";
+      readonly pid: number;
+      readonly session: number;
+      readonly ground: GroundId;
+      readonly userNamespace: bigint;
+      readonly facts: ViewFacts;
+    }
   | NestedEvent
   | ModuleMountEvent
   /** The view on that ground, which "nested" announced, is complete. */
@@ -92,7 +110,7 @@ export type NotifyWorkerEvent =
 /** What the main thread tells the worker, as JSON; descriptors then belong to the worker. */
 export type WorkerCommand =
   /** Further sessions come on that listening socket, until its other user closes it. */
-  | { readonly kind: "listen"; readonly descriptor: number }
+  | { readonly kind: "listen"; readonly descriptor: number; readonly ground: string }
   /** Tell when the process behind this pidfd ends; the view on the ground stands by it. */
   | { readonly kind: "watch"; readonly descriptor: number; readonly ground: string }
   /** The view on that ground is gone. */
@@ -142,7 +160,6 @@ class NotifyLoop {
             door,
             settings,
             standpoint,
-            all: paths && new PathCalls(standpoint, trapsOf(paths.calls), policyOf(paths)),
           });
     this.#mounts = new ModuleMounts({
       standpoint,
@@ -163,12 +180,37 @@ class NotifyLoop {
     });
     this.#debug = new DebugLog(settings, data.debug, (path) => standpoint.openProc(path));
     if (trace !== undefined) this.#tracer = new Tracer(trace, data.traceTo);
-    this.#sessions.add(data.session);
+    if (data.session !== undefined) this.#sessions.add(data.session);
+    if (data.adopted !== undefined) this.#adopt(data.adopted);
     if (data.listening !== undefined) this.#listening.add(data.listening);
   }
 
-  /** Runs until no process of the view is left, or until told to stop. */
+  /** Runs until no process of a view is left, or until told to stop. */
   run(): void {
+    try {
+      this.#loop();
+    } finally {
+      // The process goes on with other views; callers that wait get ENOSYS from now on.
+      if (this.#data.adopted !== undefined) this.#release();
+    }
+  }
+
+  #release(): void {
+    this.#grounds.release();
+    this.#standpoint.close();
+    for (const session of this.#sessions) this.#nesting.close(session);
+    for (const descriptor of [
+      this.#data.commands,
+      ...this.#listening,
+      ...this.#sessions,
+      ...this.#watchedProcesses.keys(),
+      ...this.#listeners.keys(),
+    ]) {
+      closeDescriptor(descriptor);
+    }
+  }
+
+  #loop(): void {
     while (this.#sessions.size > 0 || this.#listeners.size > 0) {
       if (this.#changed) this.#watch();
       if (this.#watched.wait(this.#patienceMs()) === 0) {
@@ -308,10 +350,20 @@ class NotifyLoop {
     const pid = message.pid ?? value;
     switch (message.octets[0]) {
       case MESSAGE.network:
-        this.#post({ kind: "network", session, pid, standardError: message.descriptors[0] });
+        this.#post({
+          kind: "network",
+          session,
+          pid,
+          standardError: message.descriptors[0],
+          facts: factsOf(message),
+        });
         break;
       case MESSAGE.listener:
-        this.#enter(message, pid);
+        this.#enter(session, message, pid);
+        break;
+      case MESSAGE.request:
+        // In a view Node makes the next one: it knows how the user is numbered there.
+        sendMessage(session, Uint8Array.of(0));
         break;
       case MESSAGE.nested: {
         const event = this.#nesting.admit(session, message);
@@ -338,15 +390,26 @@ class NotifyLoop {
   }
 
   /** A guest is in: keep its listener, and the view's namespaces when they are new. */
-  #enter(message: SessionMessage, pid: number): void {
-    const [listener, mounts, names] = message.descriptors;
+  #enter(session: number, message: SessionMessage, pid: number): void {
+    const [listener, mounts, names, users] = message.descriptors;
     if (listener === undefined || mounts === undefined || names === undefined) return;
+    if (users === undefined) return;
+    const userNamespace = fstatSync(users, { bigint: true }).ino;
+    closeDescriptor(users);
+    const ground = this.#adopt({ listener, mounts, names }, pid);
+    const facts = factsOf(message);
+    this.#post({ kind: "entered", pid, session, ground, userNamespace, facts });
+  }
+
+  #adopt({ listener, mounts, names }: AdoptedView, pid?: number): GroundId {
     const held = this.#grounds.add(mounts, names);
     const ground = held.mnt;
-    this.#paths?.enter(held, pid, pid);
-    this.#listeners.set(listener, new NotifyListener(listener));
+    if (pid !== undefined) this.#paths?.enter(held, pid, pid);
+    const guests = new NotifyListener(listener);
+    guests.takeTurns();
+    this.#listeners.set(listener, guests);
     this.#outermost.set(listener, ground);
-    this.#post({ kind: "entered", pid, ground });
+    return ground;
   }
 
   /** The view of a process. */

@@ -102,11 +102,16 @@ export class PathCalls {
   capture(request: NotifyListener): CapturedPathCall | undefined {
     const shape = this.#shapes.get(request.arch)?.get(request.number);
     if (shape === undefined) {
-      const change = this.#changes.get(request.arch)?.get(request.number);
-      if (change !== undefined) this.#callers.changes(request, change);
+      this.notice(request);
       return undefined;
     }
     return this.#captured.read(request, shape, this.#memory) ? this.#captured : undefined;
+  }
+
+  /** Takes note of a call that changes who its caller is for files. */
+  notice(request: NotifyListener): void {
+    const change = this.#changes.get(request.arch)?.get(request.number);
+    if (change !== undefined) this.#callers.changes(request, change);
   }
 
   /** Performs a captured call in the name of its caller, who still waits. */

@@ -68,6 +68,11 @@ export interface RemoteCall {
   readonly number?: number;
   readonly placed: readonly PlacedArgument[];
   readonly values?: readonly { readonly index: number; readonly value: bigint }[];
+  /**
+   * The thread is let go before it makes the call, which may take long. Its argument registers and
+   * the memory that they point to stay as the call needed them; the System V ABI lets a call do so.
+   */
+  readonly unattended?: boolean;
   /** A value for argument 5, which lets the call pass the filter. */
   readonly pass: bigint;
 }
@@ -106,16 +111,16 @@ class Session {
     setSignalMask(tid, new Uint8Array(8).fill(0xff));
   }
 
+  /** Lets the thread go into a call. */
+  leave(number: number, args: readonly bigint[]): void {
+    this.#prepare(number, args);
+    setSignalMask(this.tid, this.#mask);
+    detach(this.tid, this.stopSignal);
+  }
+
   /** Makes one call and returns what it returned; "executed" when another program runs now. */
   call(number: number, args: readonly bigint[]): bigint | "executed" {
-    const words = this.#saved.slice();
-    words[REGISTER.rax] = BigInt(number);
-    words[REGISTER.originalRax] = NONE;
-    words[REGISTER.rip]! -= CALL_OCTETS;
-    args.forEach((value, index) => {
-      words[this.numbers.registers[index]!] = value;
-    });
-    if (!setRegisters(this.tid, words)) throw new Gone();
+    this.#prepare(number, args);
     this.#resume();
     this.#await((stop) => stop.kind === "syscall");
     this.#resume();
@@ -132,6 +137,18 @@ class Session {
     const after = registers(this.tid);
     if (after === undefined) throw new Gone();
     return after[REGISTER.rax]!;
+  }
+
+  /** When the thread goes on it makes that call. */
+  #prepare(number: number, args: readonly bigint[]): void {
+    const words = this.#saved.slice();
+    words[REGISTER.rax] = BigInt(number);
+    words[REGISTER.originalRax] = NONE;
+    words[REGISTER.rip]! -= CALL_OCTETS;
+    args.forEach((value, index) => {
+      words[this.numbers.registers[index]!] = value;
+    });
+    if (!setRegisters(this.tid, words)) throw new Gone();
   }
 
   /** Memory of the guest for `octets`; undefined when it has none to give. */
@@ -210,6 +227,10 @@ export function callRemotely(request: NotifyListener, call: RemoteCall): RemoteR
     });
     for (const { index, value } of call.values ?? []) args[index] = value;
     if (size > 0) writeGuestMemory(tid, scratch, memory);
+    if (call.unattended === true) {
+      session.leave(number, [...args, call.pass]);
+      return { kind: "returned", value: 0n, errno: 0 };
+    }
     const result = session.call(number, [...args, call.pass]);
     if (result === "executed") return { kind: "executed" };
     if (size > 0) session.free(scratch, size);

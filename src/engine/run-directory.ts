@@ -23,7 +23,7 @@ import type { PathTraps } from "./path-traps.ts";
  * `$XDG_RUNTIME_DIR/virtualsquare`, or `/tmp/virtualsquare-UID` when that is not set or not ours.
  * Not made here; refused when somebody else made it.
  */
-function runDirectoryPath(): string {
+export function runDirectoryPath(): string {
   const uid = process.geteuid!();
   const base = process.env["XDG_RUNTIME_DIR"];
   const directory =

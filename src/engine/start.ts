@@ -22,12 +22,12 @@ import {
 } from "../sys/index.ts";
 import { encodeTraps, type MountSpec, type Trap, VUSESSION } from "../viewos/index.ts";
 import {
+  candidatesOf,
   type Command,
   type GuestPlan,
   guestProgram,
   type IdentityMaps,
   identityMaps,
-  type NestedViewFacts,
   supervisorProgram,
 } from "./launch.ts";
 import {
@@ -36,7 +36,7 @@ import {
   type OutsideConfig,
   type OutsideIdentity,
 } from "./launch-outside.ts";
-import { MESSAGE, MESSAGE_HEADER_OCTETS } from "./launch-steps.ts";
+import { MESSAGE, MESSAGE_HEADER_OCTETS, type ViewFacts } from "./launch-steps.ts";
 import type { Leftovers } from "./leftovers.ts";
 import { rulesOf } from "./path-traps.ts";
 import { awaitModuleReport } from "./module-report.ts";
@@ -64,6 +64,11 @@ export interface SupervisorConfig {
   /** Removed when the maker dies without closing the view. */
   readonly leftovers?: Leftovers;
   readonly traps: ViewTraps;
+  /**
+   * The supervisor is to be the user's server, when there is none: a module whose `interpret` reads
+   * the command lines of native launchers.
+   */
+  readonly interpreter?: string;
   /** Inserted before the first guest. */
   readonly modules?: readonly InsertOptions[];
   /** The lines of modules go to SPAWNED_LOG. */
@@ -148,9 +153,7 @@ function startOutside(options: SupervisorOptions, rung: "C" | "D"): StartedSuper
   if (options.config.net.length > 0) throw notOn(rung, "network of its own (--net)");
   const { trace, paths } = options.config.traps;
   if (rung === "D" && trace !== undefined) throw notOn(rung, "trace (--trace)");
-  if (rung === "D" && paths !== undefined) throw notOn(rung, "calls of the supervisor (--trap)");
-  // What is denied by name may be reached by the other name of a bound directory.
-  if ((paths?.deny ?? []).length > 0) throw notOn(rung, "paths that are denied (--deny)");
+  if (paths !== undefined) throw notOn(rung, "decisions about all paths (--trap, --deny)");
   const outside = newOutsideConfig(rung === "D");
   try {
     const started = spawnSupervisor(options, undefined, { rung, outside });
@@ -201,7 +204,7 @@ function spawnSupervisor(
   stdio.push(options.traceTo ?? "ignore", options.logTo ?? "ignore");
   let child: ChildProcess;
   try {
-    child = spawn(`/proc/self/fd/${executable}`, [], { stdio, detached: true });
+    child = spawn(`/proc/self/fd/${executable}`, [], { stdio });
   } finally {
     closeSync(executable);
     closeDescriptor(theirs);
@@ -271,11 +274,8 @@ export function environmentStrings(environment: NodeJS.ProcessEnv): string[] {
 /** Where execvp(3) would look for a program, in its order. */
 export function commandFor(argv: readonly string[], environment: NodeJS.ProcessEnv): Command {
   const program = argv[0] ?? "";
-  const path = environment["PATH"] ?? "/bin:/usr/bin";
-  const candidates = program.includes("/")
-    ? [program]
-    : path.split(":").map((directory) => `${directory === "" ? "." : directory}/${program}`);
-  return { candidates, argv, environment: environmentStrings(environment) };
+  const candidates = candidatesOf(program, environment["PATH"]);
+  return { name: program, candidates, argv, environment: environmentStrings(environment) };
 }
 
 /**
@@ -305,7 +305,7 @@ export function sessionOfOwnView(): number | undefined {
 
 /** A destination that is made now, inside the view that this process is in. */
 export function viewInside(options: {
-  readonly facts: NestedViewFacts;
+  readonly facts: ViewFacts;
   readonly root: boolean;
   readonly hostName: string | undefined;
   readonly mounts: readonly MountSpec[];
@@ -318,6 +318,8 @@ export function viewInside(options: {
 /** A destination that is made now, under a supervisor. */
 export function newView(options: {
   readonly supervisorPid: number;
+  readonly facts?: ViewFacts;
+  readonly maps?: IdentityMaps;
   readonly hostName: string | undefined;
   readonly mounts: readonly MountSpec[];
   readonly network: boolean;
@@ -325,7 +327,7 @@ export function newView(options: {
   readonly outside?: OutsideIdentity | undefined;
 }): Destination {
   const { outside, ...create } = options;
-  if (outside === undefined) return { create };
+  if (outside === undefined) return { create: { facts: {}, ...create } };
   const { supervisorPid, hostName, mounts } = create;
   const { traced, mark, pass } = outside;
   return { outside: { supervisorPid, hostName, mounts, traced, mark, pass } };
@@ -364,6 +366,7 @@ export function becomeGuest(
     session,
     enter,
     directory: process.cwd(),
+    isAfterNode: true,
     openFiles: parentOpenFiles(),
     traps: isInside ? undefined : trapsOf(enter, traps),
     rules: traps.paths === undefined ? [] : rulesOf(traps.paths),
@@ -397,6 +400,7 @@ export function spawnGuest(
     session: SPAWNED_SESSION,
     enter,
     directory: options.cwd ?? process.cwd(),
+    isAfterNode: true,
     openFiles: parentOpenFiles(),
     traps: isInside ? undefined : trapsOf(enter, options.traps ?? {}),
     ...(isBound ? { lifeline: SPAWNED_LIFELINE } : {}),

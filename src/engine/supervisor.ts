@@ -3,10 +3,10 @@
  * lives as long as a process of the view does. Started by `startSupervisor`; not a command of its
  * own.
  */
-import { rmSync, writeSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { Socket } from "node:net";
 import { fileURLToPath } from "node:url";
-import { MessageChannel, Worker } from "node:worker_threads";
+import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
 import {
   closeDescriptor,
   listenSessions,
@@ -19,8 +19,13 @@ import { ConnectionCount } from "./control-door.ts";
 import { registerViewOperations } from "./control-operations.ts";
 import { ControlServer } from "./control-server.ts";
 import { viewRules } from "./launch.ts";
-import { Modules } from "./modules.ts";
-import type { NotifyWorkerData, NotifyWorkerEvent, WorkerCommand } from "./notify-worker.ts";
+import { type InsertOptions, Modules } from "./modules.ts";
+import type {
+  AdoptedView,
+  NotifyWorkerData,
+  NotifyWorkerEvent,
+  WorkerCommand,
+} from "./notify-worker.ts";
 import { removeLeftovers } from "./leftovers.ts";
 import { watchPaths } from "./relief-watch.ts";
 import { Relief } from "./relief.ts";
@@ -31,6 +36,7 @@ import { DebugLog } from "./debug-log.ts";
 import { mountingInsistsOnRoot } from "./setuid-programs.ts";
 import { SharedSettings } from "./shared-settings.ts";
 import { ViewBook } from "./view-book.ts";
+import { sayTo, type SupervisorHost, ViewHost } from "./view-host.ts";
 import { NO_SETTINGS } from "./view-settings.ts";
 import { processesInside, type ViewProcesses } from "./view-processes.ts";
 import { filterTraps, type ViewTraps } from "./view-traps.ts";
@@ -46,30 +52,39 @@ class Supervisor {
   readonly #config: SupervisorConfig;
   readonly #lifeline: Socket | undefined;
   readonly #commands: number;
-  readonly #worker: Worker;
+  #worker: Worker | undefined;
   readonly #modules: Modules;
-  #isEnding = false;
+  /** The worker's end. */
+  readonly #modulePort: MessagePort;
   readonly #control: ControlServer;
   readonly #relief = new Relief();
-  readonly #shared: Pick<NotifyWorkerData, "connections" | "settings">;
   readonly #book: ViewBook;
+  readonly #host: SupervisorHost | undefined;
+  readonly #shared: Omit<NotifyWorkerData, "session" | "adopted" | "listening">;
+  /** Sockets on which a view may be entered that has no worker yet. */
+  #listening: number | undefined;
+  #isOver = false;
   /** Those of the outermost view, and of all inside it. */
   readonly #processes: ViewProcesses;
 
-  constructor(config: SupervisorConfig) {
+  /** @param host the process has other supervisors too; the view's launcher is done */
+  constructor(config: SupervisorConfig, host?: SupervisorHost) {
     this.#config = config;
+    this.#host = host;
     const connections = new ConnectionCount();
-    this.#control = new ControlServer(connections);
     const settings = new SharedSettings(NO_SETTINGS);
+    const debug = new DebugLog(settings);
+    this.#control = new ControlServer(connections, (request, { pid }, reply) => {
+      debug.request(request, pid, reply);
+    });
     if (config.traps.setuidRoot ?? mountingInsistsOnRoot()) {
       settings.write({ ...settings.value, setuidRoot: true });
     }
     // Without a user namespace of its own the view shares ours with everybody.
     this.#processes =
       config.outside === undefined
-        ? processesInside(namespaceId("self", "user"))
+        ? processesInside(host?.userNamespace ?? namespaceId("self", "user"))
         : processesWithMark(config.outside.mark);
-    const debug = new DebugLog(settings);
     this.#book = new ViewBook(
       (command) => this.#tell(command),
       { settings, debug, rung: config.rung },
@@ -82,42 +97,63 @@ class Supervisor {
     this.#modules.register(this.#control);
     const [commands, theirs] = sessionPair();
     this.#commands = commands;
-    this.#shared = { connections: connections.memory, settings: settings.memory };
-    const data: NotifyWorkerData = {
-      session: SPAWNED_SESSION,
-      listening:
-        config.name === undefined ? undefined : listenSessions(sessionSocketPath(config.name)),
+    this.#modulePort = port2;
+    this.#shared = {
       commands: theirs,
       outside: config.outside,
-      ...this.#shared,
+      connections: connections.memory,
+      settings: settings.memory,
       relief: this.#relief.memory,
       debug: debug.descriptor,
       modules: { control: port2, bell },
       traps: config.traps,
       traceTo: SPAWNED_TRACE,
     };
-    const worker =
-      config.outside?.traced === true
-        ? new URL("./trace-worker.js", import.meta.url)
-        : new URL("./notify-worker.js", import.meta.url);
-    this.#worker = new Worker(fileURLToPath(worker), {
-      workerData: data,
-      transferList: [port2],
-    });
     this.#lifeline = config.lifeline === undefined ? undefined : this.#watch(config.lifeline);
   }
 
   /** Begins to serve; the process ends with the view's last process. */
   start(): void {
-    const { modules = [], traps } = this.#config;
-    void this.#modules.begin(modules, SPAWNED_SESSION, (needed) =>
-      viewRules([...filterTraps(withoutTrace(traps)), ...needed]),
-    );
-    this.#worker.on("message", (event: NotifyWorkerEvent) => void this.#on(event));
-    this.#worker.on("error", (error) => this.#end(1, error));
+    const { name } = this.#config;
+    const listening = name === undefined ? undefined : listenSessions(sessionSocketPath(name));
+    this.#work({ ...this.#shared, session: SPAWNED_SESSION, adopted: undefined, listening });
+    this.#beginModules(this.#config.modules ?? []);
     for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
-      process.on(signal, () => this.#endView());
+      process.on(signal, () => this.endView());
     }
+  }
+
+  /** Gives a hosted view its worker. */
+  wake(adopted: AdoptedView): void {
+    this.#beginModules([]);
+    this.#work({ ...this.#shared, session: undefined, adopted, listening: this.#listening });
+  }
+
+  #beginModules(wanted: readonly InsertOptions[]): void {
+    void this.#modules.begin(wanted, SPAWNED_SESSION, (needed) =>
+      viewRules([...filterTraps(withoutTrace(this.#config.traps)), ...needed]),
+    );
+  }
+
+  #work(workerData: NotifyWorkerData): void {
+    const worker =
+      workerData.outside?.traced === true
+        ? new URL("./trace-worker.js", import.meta.url)
+        : new URL("./notify-worker.js", import.meta.url);
+    // Descriptors are closed by who has opened them: Node's own list of a thread's would be wrong,
+    // because most are closed past it.
+    this.#worker = new Worker(fileURLToPath(worker), {
+      workerData,
+      transferList: [this.#modulePort],
+      trackUnmanagedFds: false,
+    });
+    this.#worker.on("message", (event: NotifyWorkerEvent) => void this.on(event));
+    this.#worker.on("error", (error) => this.#end(1, error));
+  }
+
+  /** See ViewBook. */
+  keepCables(session: number, unplug: () => void): void {
+    this.#book.keepCables(session, unplug);
   }
 
   /** The lifeline's end of file means that whoever made the view is gone. */
@@ -126,7 +162,7 @@ class Supervisor {
     let isOrderly = false;
     const end = (): void => {
       if (!isOrderly) this.#sweep();
-      this.#endView();
+      this.endView();
     };
     lifeline.on("data", () => (isOrderly = true));
     lifeline.on("error", end);
@@ -144,7 +180,8 @@ class Supervisor {
     else if (this.#config.log === true) sayTo(SPAWNED_LOG, `${line}\n`);
   }
 
-  async #on(event: NotifyWorkerEvent): Promise<void> {
+  /** Does what a worker's event asks for. */
+  async on(event: NotifyWorkerEvent): Promise<void> {
     switch (event.kind) {
       case "network":
         await this.#plugCables(event);
@@ -179,27 +216,34 @@ class Supervisor {
     }
   }
 
-  #enter({ ground, pid }: Extract<NotifyWorkerEvent, { kind: "entered" }>): void {
-    if (this.#book.has(ground)) return;
-    const { name, outside, traps } = this.#config;
+  #enter(event: Extract<NotifyWorkerEvent, { kind: "entered" }>): void {
+    if (this.#book.has(event.ground)) return;
+    const { outside, traps } = this.#config;
+    const { ground, pid, session, userNamespace } = event;
     const { paths } = traps;
     if (paths !== undefined && this.#book.isEmpty) {
-      watchPaths(this.#relief, { ...this.#shared, paths, pid }, (event) => void this.#on(event));
+      const shared = { connections: this.#shared.connections, settings: this.#shared.settings };
+      watchPaths(this.#relief, { ...shared, paths, pid }, (one) => void this.on(one));
     }
-    this.#book.addOutermost({
-      ground,
-      pid,
-      name,
-      userNamespace: namespaceId("self", "user")!,
-      processes: this.#processes,
-      outside,
-      paths,
-    });
+    const name = this.#config.name ?? event.facts.name;
+    // The socket of the one view of a supervisor of its own is there from the beginning.
+    if (this.#config.name === undefined && name !== undefined) this.#book.listen(name, ground);
+    const known = { ground, pid, session, name, userNamespace };
+    this.#book.addOutermost({ ...known, processes: this.#processes, outside, paths });
     this.#report({ kind: "ready", pid });
   }
 
   #tell(command: WorkerCommand): void {
+    if (command.kind === "listen") this.#listening ??= command.descriptor;
+    // The door stands by the process of an outermost view; the worker by those of the others.
+    if (this.#host !== undefined && (this.#worker === undefined || this.#isOutermost(command))) {
+      return this.#host.tellDoor(command);
+    }
     sendMessage(this.#commands, new TextEncoder().encode(JSON.stringify(command)));
+  }
+
+  #isOutermost({ kind, ground }: WorkerCommand): boolean {
+    return kind === "watch" && this.#book.isOutermost(BigInt(ground));
   }
 
   /**
@@ -211,7 +255,7 @@ class Supervisor {
       const { plugCables } = await import("./cables.ts");
       const cables = await plugCables(
         event.pid,
-        this.#book.netOf(event.session) ?? this.#config.net,
+        this.#book.netOf(event.session) ?? event.facts.net ?? this.#config.net,
       );
       this.#book.keepCables(event.session, cables);
     } catch (error) {
@@ -231,19 +275,34 @@ class Supervisor {
   }
 
   /** Ends every process of the view, then the supervisor. */
-  #endView(): void {
+  endView(): void {
     this.#processes.kill();
     this.#end(0);
   }
 
+  /** The process goes on with other views. */
+  #release(hadWorker = false): void {
+    closeDescriptor(this.#shared.debug);
+    void this.#modules.close().then(() => closeDescriptor(this.#shared.modules.bell));
+    if (!hadWorker) this.#modulePort.close();
+    if (!hadWorker) closeDescriptor(this.#shared.commands);
+    if (!hadWorker && this.#listening !== undefined) closeDescriptor(this.#listening);
+  }
+
   #end(code: number, error?: Error): void {
-    if (this.#isEnding) return;
-    this.#isEnding = true;
+    if (this.#isOver) return;
+    this.#isOver = true;
     if (error !== undefined) process.stderr.write(`${error.stack ?? error.message}\n`);
     this.#book.closeAll();
     const { outside } = this.#config;
     if (outside !== undefined) rmSync(outside.folder, { recursive: true, force: true });
     closeDescriptor(this.#commands);
+    if (this.#host !== undefined) {
+      if (this.#worker === undefined) this.#release();
+      else this.#worker.once("exit", () => this.#release(true));
+      this.#host.over();
+      return;
+    }
     const { servers } = this.#modules;
     if (servers.isEmpty) process.exit(code);
     // A thread that never ends would keep exit waiting for it.
@@ -258,14 +317,11 @@ function withoutTrace({ trace: _, ...traps }: ViewTraps): ViewTraps {
   return traps;
 }
 
-function sayTo(descriptor: number, text: string): void {
-  try {
-    writeSync(descriptor, text);
-  } catch {
-    // Its reader is gone; the exit code still tells.
-  }
-}
-
 process.chdir("/");
 process.title = "v2 supervisor";
-new Supervisor(JSON.parse(process.argv[2] ?? "{}") as SupervisorConfig).start();
+const config = JSON.parse(process.argv[2] ?? "{}") as SupervisorConfig;
+if (config.interpreter === undefined) new Supervisor(config).start();
+else {
+  process.title = "v2 server";
+  void new ViewHost(config, (one, host) => new Supervisor(one, host));
+}

@@ -131,7 +131,7 @@ class TraceLoop {
   #launcher: number | undefined;
 
   constructor(data: NotifyWorkerData) {
-    this.#session = data.session;
+    this.#session = data.session!;
     this.#calls = new OutsideCalls(data.outside!);
   }
 
@@ -165,7 +165,14 @@ class TraceLoop {
           interrupt(pid);
           this.#launcher = pid;
           sendMessage(this.#session, Uint8Array.of(1));
-          this.#post({ kind: "entered", pid, ground: namespaceId(pid, "mnt") ?? 0n });
+          this.#post({
+            kind: "entered",
+            pid,
+            session: this.#session,
+            ground: namespaceId(pid, "mnt") ?? 0n,
+            userNamespace: namespaceId("self", "user")!,
+            facts: {},
+          });
           return true;
         }
       } else explainFailure(this.#session, message, value);

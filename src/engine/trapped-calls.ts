@@ -34,6 +34,7 @@ import {
 } from "../viewos/index.ts";
 import { type Answer, CONTINUE, failure } from "./answer.ts";
 import type { ControlDoor } from "./control-door.ts";
+import { isInOtherUserNamespace, mountWithOwnFuse } from "./fuse-descriptor.ts";
 import type { Ground, Grounds } from "./grounds.ts";
 import type { PathService } from "./path-service.ts";
 import { SetuidPrograms } from "./setuid-programs.ts";
@@ -176,9 +177,10 @@ export class TrappedCalls {
     }
     if (!request.isValid()) return ERRNO.ESRCH;
     if (type !== null && data !== null && isFuseType(text(type))) {
-      return this.#mountFuse(pid, source, target, type, flags, text(data));
+      return this.#mountFuse(request, source, target, type, flags, text(data));
     }
-    return this.#at(pid, () => performMount(source, target, type, flags, data));
+    const isAbsolute = startsAtRoot(target) && startsAtRoot(source) && data === null;
+    return this.#at(pid, () => performMount(source, target, type, flags, data), !isAbsolute);
   }
 
   /** A type, or what it is an alias of. */
@@ -191,13 +193,14 @@ export class TrappedCalls {
    * The FUSE descriptor in the mount data is one of the caller's: a copy of it goes to the kernel.
    */
   #mountFuse(
-    pid: number,
+    request: NotifyListener,
     source: Uint8Array | null,
     target: Uint8Array,
     type: Uint8Array,
     flags: number,
     data: string,
   ): number {
+    const { pid } = request;
     const theirs = fuseDescriptor(data);
     if (theirs === undefined) return ERRNO.EINVAL;
     const pidfd = pidfdOpen(this.#threadGroup(pid));
@@ -206,9 +209,14 @@ export class TrappedCalls {
     const failure = errno();
     closeDescriptor(pidfd);
     if (ours === -1) return failure;
+    const mountWith = (translated: string): number => {
+      const octets = new TextEncoder().encode(translated);
+      return this.#at(pid, () => mount(source, target, type, flags, octets));
+    };
     try {
-      const translated = new TextEncoder().encode(withFuseDescriptor(data, ours));
-      return this.#at(pid, () => mount(source, target, type, flags, translated));
+      return isInOtherUserNamespace(this.#standpoint, pid)
+        ? mountWithOwnFuse(this.#standpoint, request, ours, theirs, data, mountWith)
+        : mountWith(withFuseDescriptor(data, ours));
     } finally {
       closeDescriptor(ours);
     }
@@ -218,7 +226,7 @@ export class TrappedCalls {
     const target = this.#strings.read(request.pid, request.argument(0), PATH_OCTETS_MAX);
     if (target === null) return ERRNO.EFAULT;
     if (!request.isValid()) return ERRNO.ESRCH;
-    return this.#at(request.pid, () => umount2(target, flags));
+    return this.#at(request.pid, () => umount2(target, flags), !startsAtRoot(target));
   }
 
   #setName(request: NotifyListener, set: (name: Uint8Array) => number): number {
@@ -228,8 +236,8 @@ export class TrappedCalls {
     return request.isValid() ? set(name) : ERRNO.ESRCH;
   }
 
-  #at(pid: number, action: () => number): number {
-    return this.#standpoint.at(pid, action) ?? ERRNO.ESRCH;
+  #at(pid: number, action: () => number, needsDirectory = true): number {
+    return this.#standpoint.at(pid, action, needsDirectory) ?? ERRNO.ESRCH;
   }
 
   /** pidfds are of whole processes; a request comes from a thread. */
@@ -242,6 +250,12 @@ export class TrappedCalls {
       closeSync(fd);
     }
   }
+}
+
+/** Is that an absolute path, or none? */
+function startsAtRoot(path: Uint8Array | null): boolean {
+  const SLASH = 0x2f;
+  return path === null || path[0] === SLASH;
 }
 
 function text(octets: Uint8Array): string {

@@ -16,8 +16,8 @@ import {
 import { type ViewNode, ViewTree } from "../viewos/index.ts";
 import { FsAliases } from "./fs-aliases.ts";
 import type { GroundId } from "./grounds.ts";
-import type { NestedViewFacts } from "./launch.ts";
 import type { OutsideIdentity } from "./launch-outside.ts";
+import type { ViewFacts } from "./launch-steps.ts";
 import type { NestedEvent } from "./nesting.ts";
 import type { WorkerCommand } from "./notify-worker.ts";
 import {
@@ -71,6 +71,8 @@ export class ViewBook {
   readonly #shared: Pick<ViewState, "settings" | "debug" | "rung">;
   readonly #tree = new ViewTree<unknown>();
   readonly #entries = new Map<GroundId, Entry>();
+  /** Cables of outermost views that are not complete, by the session that makes them. */
+  readonly #cables = new Map<number, () => void>();
   readonly #aliases: FsAliases;
 
   /**
@@ -128,7 +130,7 @@ export class ViewBook {
     if (node.name !== undefined) renameView(node.name, name);
     else {
       claimViewName(name);
-      this.#tell({ kind: "listen", descriptor: listenSessions(sessionSocketPath(name)) });
+      this.listen(name, entry.ground);
     }
     node.name = name;
     this.#register(entry);
@@ -144,21 +146,35 @@ export class ViewBook {
   addOutermost(
     view: Pick<Entry, "ground" | "pid" | "userNamespace" | "processes" | "outside" | "paths"> & {
       readonly name: string | undefined;
+      readonly session: number;
     },
   ): void {
-    const { name, ...facts } = view;
+    const { name, session, ...facts } = view;
     const entry: Entry = {
       ...facts,
       node: this.#tree.open(undefined, name),
       isBound: false,
       isBorn: true,
-      session: undefined,
+      session,
       net: [],
-      unplug: undefined,
+      unplug: this.#cables.get(session),
     };
+    this.#cables.delete(session);
     this.#entries.set(entry.ground, entry);
     this.#register(entry);
     this.#watch(entry);
+  }
+
+  /** A view may be entered by its name, which is claimed. */
+  listen(name: string, ground: GroundId): void {
+    const descriptor = listenSessions(sessionSocketPath(name));
+    this.#tell({ kind: "listen", descriptor, ground: String(ground) });
+  }
+
+  /** Is it a view that was made outside of all others? */
+  isOutermost(ground: GroundId): boolean {
+    const entry = this.#entries.get(ground);
+    return entry !== undefined && entry.node.parent === undefined;
   }
 
   /** No view has been entered yet. */
@@ -175,7 +191,7 @@ export class ViewBook {
   admit(event: NestedEvent): void {
     let answer = Uint8Array.of(1);
     try {
-      this.#addNested(event, JSON.parse(event.facts) as NestedViewFacts);
+      this.#addNested(event, JSON.parse(event.facts) as ViewFacts);
     } catch (error) {
       answer = new Uint8Array(0);
       this.#tell({ kind: "forget", ground: String(event.ground) });
@@ -191,7 +207,7 @@ export class ViewBook {
     sendMessage(event.session, answer);
   }
 
-  #addNested(event: NestedEvent, { name, bound = false, net = [] }: NestedViewFacts): void {
+  #addNested(event: NestedEvent, { name, bound = false, net = [] }: ViewFacts): void {
     const parent = event.parent === undefined ? undefined : this.#entries.get(event.parent);
     if (parent === undefined) throw new V2Error("NO_VIEW", "the view around this one is gone");
     const { ground, pid, userNamespace, session } = event;
@@ -211,9 +227,7 @@ export class ViewBook {
     };
     this.#entries.set(ground, entry);
     this.#publishAliases();
-    if (name !== undefined) {
-      this.#tell({ kind: "listen", descriptor: listenSessions(sessionSocketPath(name)) });
-    }
+    if (name !== undefined) this.listen(name, ground);
     this.#watch(entry);
   }
 
@@ -226,6 +240,7 @@ export class ViewBook {
   keepCables(session: number, unplug: () => void): void {
     const entry = this.#making(session);
     if (entry !== undefined) entry.unplug = unplug;
+    else this.#cables.set(session, unplug);
   }
 
   #making(session: number): Entry | undefined {

@@ -158,6 +158,7 @@ export class View implements AsyncDisposable {
         started.session,
         newView({
           supervisorPid: started.pid,
+          facts: {},
           hostName: options.hostName ?? options.name,
           mounts,
           network: (options.net ?? []).length > 0,

@@ -46,17 +46,3 @@ export function invalidateDeleted(parent: number, child: number, name: string): 
     body.text(`${name}\0`);
   });
 }
-
-/**
- * Asks the kernel for nothing of the root (struct fuse_notify_retrieve_out). Its answer, a
- * NOTIFY_REPLY whose unique is `unique`, wakes a thread that waits for requests.
- */
-export function wakeUp(unique: number, root: number): Uint8Array {
-  return message(NOTIFY.retrieve, 32, (body) => {
-    body.u64(unique);
-    body.u64(root);
-    body.u64(0);
-    body.u32(0);
-    body.u32(0);
-  });
-}

@@ -134,6 +134,7 @@ export class OpenFiles {
     if (this.#files.writeAt !== undefined && !node.isRemoved) {
       return after(this.#files.writeAt(node.path, data, offset, caller), () => data.length);
     }
+    if (offset + data.length > DRAFT_OCTETS_MAX) return -ERRNO.EFBIG;
     return after(this.#begin(node, -1, caller), (draft) => {
       draft.write(offset, data);
       return data.length;
@@ -147,6 +148,7 @@ export class OpenFiles {
       return after(files.truncate(node.path, size, caller), () => 0);
     }
     if (files.write === undefined && !node.isRemoved) return -ERRNO.EPERM;
+    if (size > DRAFT_OCTETS_MAX) return -ERRNO.EFBIG;
     return after(this.#begin(node, size, caller), (draft) => {
       draft.resize(size);
       if (this.#openings.has(node)) return 0;
@@ -197,5 +199,7 @@ export class OpenFiles {
   }
 }
 
+/** Longest file that is held in memory while it is written; larger ones need `writeAt`: EFBIG. */
+const DRAFT_OCTETS_MAX = 2 ** 30;
 /** A larger file that is removed while it is open ends there, if its description gives pieces. */
 const KEPT_OCTETS_MAX = 64 << 20;

@@ -172,6 +172,13 @@ export const OPEN_FLAGS = {
   append: 0o2000,
 } as const;
 
+/**
+ * Seconds that attributes stay true where nothing is to be remembered: names are asked for each
+ * time, and what comes with the answer serves the call that asked. The kernel counts in ticks of
+ * its clock (1 to 10 ms).
+ */
+export const MOMENT_TTL = 1e-9;
+
 /** Flags of renameat2(2). */
 export const RENAME = { noReplace: 1, exchange: 2, whiteout: 4 } as const;
 /** Flags of setxattr(2). */

@@ -15,7 +15,17 @@ import type {
   Totals,
 } from "./file-system.ts";
 import { nameToOctets } from "./names.ts";
-import { CHANGE, FALLOCATE, MODE, RENAME, ROOT_NODE, SEEK, XATTR } from "./protocol.ts";
+import {
+  CHANGE,
+  FALLOCATE,
+  MODE,
+  MOMENT_TTL,
+  OPENED,
+  RENAME,
+  ROOT_NODE,
+  SEEK,
+  XATTR,
+} from "./protocol.ts";
 import type { RamContent } from "./ram-content.ts";
 import type { RamDirectory } from "./ram-directory.ts";
 import { fillAttributes, isWithin, RamError, RamNode } from "./ram-node.ts";
@@ -31,6 +41,8 @@ export interface RamOptions {
   readonly nodesMax?: number;
   /** Seconds that the kernel may remember names and attributes; default for ever. */
   readonly ttl?: number;
+  /** Reads and writes pass by the page cache. */
+  readonly isDirect?: boolean;
 }
 
 const FOR_EVER = Number.POSITIVE_INFINITY;
@@ -44,6 +56,9 @@ export class RamFileSystem implements FileSystem {
   readonly #octetsMax: number;
   readonly #nodesMax: number;
   readonly #ttl: number;
+  readonly #attributesTtl: number;
+  /** Without it opening costs no request. */
+  readonly open?: NonNullable<FileSystem["open"]>;
   #nextId = ROOT_NODE + 1;
   #octets = 0;
 
@@ -52,6 +67,13 @@ export class RamFileSystem implements FileSystem {
     this.#octetsMax = options.octetsMax ?? 2 ** 30;
     this.#nodesMax = options.nodesMax ?? 2 ** 20;
     this.#ttl = options.ttl ?? FOR_EVER;
+    this.#attributesTtl = Math.max(this.#ttl, MOMENT_TTL);
+    if (options.isDirect === true) {
+      this.open = (_node, _flags, opened) => {
+        opened.flags = OPENED.direct;
+        return 0;
+      };
+    }
     const mode = MODE.directory | (options.mode ?? 0o755);
     const root = new RamNode(ROOT_NODE, mode, options.uid ?? 0, options.gid ?? 0, 0);
     root.links = 2;
@@ -109,7 +131,7 @@ export class RamFileSystem implements FileSystem {
     entry.node = node.id;
     entry.generation = 0;
     entry.nameTtl = this.#ttl;
-    entry.attributesTtl = this.#ttl;
+    entry.attributesTtl = this.#attributesTtl;
     fillAttributes(node, entry.attributes);
   }
 
@@ -138,7 +160,7 @@ export class RamFileSystem implements FileSystem {
 
   getattr(id: number, attributes: Attributes): number {
     fillAttributes(this.#node(id), attributes);
-    return this.#ttl;
+    return this.#attributesTtl;
   }
 
   setattr(id: number, change: AttributeChange, attributes: Attributes): number {
@@ -162,7 +184,7 @@ export class RamFileSystem implements FileSystem {
       node.mtimeNs = change.mtimeNs;
     }
     fillAttributes(node, attributes);
-    return this.#ttl;
+    return this.#attributesTtl;
   }
 
   #resize(node: RamNode, size: number): void {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { toHex } from "../base/index.ts";
 import { blankAttributes } from "./file-system.ts";
-import { invalidateDeleted, invalidateEntry, invalidateInode, wakeUp } from "./notify.ts";
+import { invalidateDeleted, invalidateEntry, invalidateInode } from "./notify.ts";
 import { blankEntry, FuseReply, ReplyDirectoryList } from "./reply.ts";
 
 function reply(fill: (reply: FuseReply) => void): Uint8Array {
@@ -93,9 +93,5 @@ test("notifications have the layouts of linux/fuse.h", () => {
   assert.equal(
     toHex(invalidateDeleted(1, 9, "a")),
     `${header("2a", "06")}010000000000000009000000000000000100000000000000${name}`,
-  );
-  assert.equal(
-    toHex(wakeUp(3, 1)),
-    `${header("30", "05")}03000000000000000100000000000000${"0".repeat(32)}`,
   );
 });

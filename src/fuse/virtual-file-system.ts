@@ -19,7 +19,7 @@ import type {
 import { nameToOctets } from "./names.ts";
 import { OpenFiles } from "./open-files.ts";
 import { type PathNode, PathNodes } from "./path-nodes.ts";
-import { CHANGE, MODE, OPENED, RENAME } from "./protocol.ts";
+import { CHANGE, MODE, MOMENT_TTL, OPENED, RENAME } from "./protocol.ts";
 import type { VirtualFiles, VirtualStat } from "./virtual-files.ts";
 import {
   DIRECTORY_OCTETS,
@@ -59,6 +59,7 @@ export class VirtualFileSystem implements FileSystem {
   readonly #nodes = new PathNodes();
   readonly #open: OpenFiles;
   readonly #ttl: number;
+  readonly #attributesTtl: number;
   readonly #options: VirtualFileSystemOptions;
   /** Present only where the description can do it: what is missing is refused by the server. */
   readonly write?: NonNullable<FileSystem["write"]>;
@@ -69,6 +70,7 @@ export class VirtualFileSystem implements FileSystem {
     this.#files = files;
     this.#options = options;
     this.#ttl = files.ttl ?? TTL_DEFAULT;
+    this.#attributesTtl = Math.max(this.#ttl, MOMENT_TTL);
     this.#open = new OpenFiles(files);
     this.#nodes.root.lookups = 1;
     if (files.write !== undefined || files.writeAt !== undefined) this.write = this.#write;
@@ -130,7 +132,7 @@ export class VirtualFileSystem implements FileSystem {
         entry.node = node.id;
         entry.generation = 0;
         entry.nameTtl = this.#ttl;
-        entry.attributesTtl = this.#ttl;
+        entry.attributesTtl = this.#attributesTtl;
         return result;
       });
       if (typeof told === "number") return told;
@@ -158,7 +160,7 @@ export class VirtualFileSystem implements FileSystem {
         // Still open, and its description is gone: what is known of it has to do.
         return handle >= 0 ? this.#fillRemoved(node, attributes) : -ERRNO.ENOENT;
       }
-      return after(this.#fill(node, stat, attributes, caller), () => this.#ttl);
+      return after(this.#fill(node, stat, attributes, caller), () => this.#attributesTtl);
     });
   }
 

@@ -75,12 +75,6 @@ export function setNonBlocking(fd: number): void {
   check(libcFcntl(fd, F_SETFL, flags | OPEN.nonBlock), "fcntl", `descriptor ${fd}`);
 }
 
-/** Lets reads and writes wait again; acts on the open file, not on the number. */
-export function setBlocking(fd: number): void {
-  const flags = check(libcFcntl(fd, F_GETFL, 0), "fcntl", `descriptor ${fd}`);
-  check(libcFcntl(fd, F_SETFL, flags & ~OPEN.nonBlock), "fcntl", `descriptor ${fd}`);
-}
-
 /**
  * Keeps the bounds of what is written to a pipe or FIFO, up to 4096 octets each.
  * @returns false when the descriptor is no pipe.

@@ -8,6 +8,7 @@ export * from "./fd-passing.ts";
 export * from "./ethtool.ts";
 export * from "./fifo.ts";
 export * from "./file-calls.ts";
+export * from "./file-data.ts";
 export * from "./fuse-device.ts";
 export * from "./guest-memory.ts";
 export * from "./guest-writes.ts";

@@ -106,7 +106,7 @@ test("another processor is refused with a clear word", () => {
   const program = new LaunchProgram();
   const first = program.call(SYS.exit, [0]);
   assert.throws(
-    () => program.compile(first, "riscv64"),
+    () => program.compile(first, undefined, "riscv64"),
     (error: unknown) => error instanceof V2Error && error.message.includes("riscv64"),
   );
 });

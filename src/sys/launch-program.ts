@@ -72,7 +72,8 @@ export interface Step {
   readonly atLeast: number;
   readonly stores: Address[];
   next: Step | undefined;
-  onFailure: Step | undefined;
+  /** A step, or the address of one in the program that this one continues. */
+  onFailure: Step | Address | undefined;
   readonly result: Result;
 }
 
@@ -84,22 +85,57 @@ export interface StepOptions {
   /** Failure goes on with the next step as if nothing had happened. */
   readonly mayFail?: boolean;
   /** Failure goes on there; without it a failure ends in a crash. */
-  readonly onFailure?: Step;
+  readonly onFailure?: Step | Address;
 }
 
-/** Builder of a launch program; `compile` gives the executable. */
+/** Where a program is in memory, and how many steps it may have. */
+export interface ProgramPlace {
+  readonly steps: Address;
+  readonly data: Address;
+  readonly stepsMax: number;
+  /** The errno cell of the program that this one continues. */
+  readonly errnoCell?: Address;
+}
+
+const EXECUTABLE: ProgramPlace = {
+  steps: BigInt(STEPS_ADDRESS),
+  data: BigInt(BASE_ADDRESS + PAGE),
+  stepsMax: STEPS_MAX,
+};
+
+/**
+ * What an executable does with the stack that the kernel gave it, before its first step. The words
+ * are 64 bits wide.
+ */
+export interface StackUse {
+  /** Receives the address of the first word: the count of arguments, then their addresses. */
+  readonly stackCell: Address;
+  /** Receive the address of the environment. */
+  readonly environmentCells: readonly Address[];
+  /** Two strings put in front of the arguments; `argumentsCell` receives the address of all. */
+  readonly before: readonly [Address, Address];
+  readonly argumentsCell: Address;
+}
+
+/**
+ * Builder of a launch program; `compile` gives the executable, `segment` a continuation of one that
+ * runs.
+ */
 export class LaunchProgram {
+  readonly #place: ProgramPlace;
   readonly #steps: Step[] = [];
   readonly #data: { address: Address; octets: Uint8Array }[] = [];
   readonly #optional = new Set<Step>();
-  #dataEnd = BigInt(BASE_ADDRESS + PAGE);
+  #dataEnd: Address;
   /** The step that the next `call` follows. */
   #last: Step | undefined;
   /** Address of the 32-bit cell with the errno of the last failed step. */
   readonly errnoCell: Address;
 
-  constructor() {
-    this.errnoCell = this.bytes(new Uint8Array(8));
+  constructor(place: ProgramPlace = EXECUTABLE) {
+    this.#place = place;
+    this.#dataEnd = place.data;
+    this.errnoCell = place.errnoCell ?? this.bytes(new Uint8Array(8));
   }
 
   /** Places octets into the program's writable data (8-octet aligned) and gives their address. */
@@ -108,6 +144,13 @@ export class LaunchProgram {
     this.#data.push({ address, octets });
     this.#dataEnd += BigInt((octets.length + 7) & ~7);
     return address;
+  }
+
+  /** Changes one of the words that `words` has placed. */
+  setWord(address: Address, index: number, value: bigint | number): void {
+    const part = this.#data.find((one) => one.address === address)!;
+    const view = new DataView(part.octets.buffer, part.octets.byteOffset);
+    view.setBigUint64(8 * index, BigInt.asUintN(64, BigInt(value)), true);
   }
 
   /** A NUL-terminated UTF-8 string. */
@@ -137,10 +180,11 @@ export class LaunchProgram {
 
   /** A system call that no earlier step leads to: the start of a failure path. */
   detached(number: number, args: readonly Argument[], options: StepOptions = {}): Step {
-    if (this.#steps.length === STEPS_MAX) {
-      throw new V2Error("E2BIG", `a launch program has at most ${STEPS_MAX} steps`);
+    const { steps, stepsMax } = this.#place;
+    if (this.#steps.length === stepsMax) {
+      throw new V2Error("E2BIG", `this launch program has at most ${stepsMax} steps`);
     }
-    const address = BigInt(STEPS_ADDRESS + this.#steps.length * STEP_OCTETS);
+    const address = steps + BigInt(this.#steps.length * STEP_OCTETS);
     const step = { address, number, args, atLeast: options.atLeast ?? 0 } as Step & {
       stores: Address[];
       result: Result;
@@ -171,21 +215,49 @@ export class LaunchProgram {
     return step.address + BigInt(STEP.args + 8 * index);
   }
 
-  /** The executable for this machine's processor; execution starts at `entry`. */
-  compile(entry: Step, architecture: string = process.arch): Uint8Array {
+  /** Address of the 64-bit word that tells which step follows a step. */
+  nextCell(step: Step): Address {
+    return step.address + BigInt(STEP.next);
+  }
+
+  /**
+   * The program as it must lie in memory: steps from `place.steps` on, data from `place.data` on.
+   */
+  segment(): { readonly steps: Uint8Array; readonly data: Uint8Array } {
+    const storeLists = this.#steps.map((step) => this.words([...step.stores, 0n]));
+    const steps = new Uint8Array(this.#steps.length * STEP_OCTETS);
+    this.#emitSteps(new DataView(steps.buffer), storeLists);
+    const data = new Uint8Array(Number(this.#dataEnd - this.#place.data));
+    for (const part of this.#data) data.set(part.octets, Number(part.address - this.#place.data));
+    return { steps, data };
+  }
+
+  /**
+   * The executable for this machine's processor; execution starts at `entry`.
+   * @param stack what to do with the stack first
+   */
+  compile(entry: Step, stack?: StackUse, architecture: string = process.arch): Uint8Array {
     if (architecture !== "x64") {
       throw new V2Error("ARCHITECTURE", `no launcher for the processor '${architecture}' yet`, {
         remedy: "views run on x86_64 only in this version",
         exitCode: EXIT.unavailable,
       });
     }
-    const storeLists = this.#steps.map((step) => this.words([...step.stores, 0n]));
-    const dataSize = Number(this.#dataEnd) - BASE_ADDRESS;
+    const { steps, data } = this.segment();
+    const dataSize = PAGE + data.length;
     const stepsOffset = Math.ceil(dataSize / PAGE) * PAGE;
-    const image = new Uint8Array(stepsOffset + this.#steps.length * STEP_OCTETS);
+    const image = new Uint8Array(stepsOffset + steps.length);
     const view = new DataView(image.buffer);
+    image.set(data, PAGE);
+    image.set(steps, stepsOffset);
+    this.#emitCode(image, view, entry, stack);
+    emitElfHeader(view, dataSize, stepsOffset);
+    return image;
+  }
+
+  #emitSteps(view: DataView, storeLists: readonly Address[]): void {
     this.#steps.forEach((step, index) => {
-      const at = stepsOffset + index * STEP_OCTETS;
+      const at = index * STEP_OCTETS;
       const word = (offset: number, value: bigint): void =>
         view.setBigUint64(at + offset, BigInt.asUintN(64, value), true);
       const after = step.next?.address ?? 0n;
@@ -195,18 +267,20 @@ export class LaunchProgram {
       });
       word(STEP.stores, storeLists[index]!);
       word(STEP.next, after);
-      const failure = this.#optional.has(step) && step.onFailure === undefined;
-      word(STEP.onFailure, failure ? after : (step.onFailure?.address ?? 0n));
+      const isOptional = this.#optional.has(step) && step.onFailure === undefined;
+      const failure = typeof step.onFailure === "bigint" ? step.onFailure : step.onFailure?.address;
+      word(STEP.onFailure, isOptional ? after : (failure ?? 0n));
       word(STEP.atLeast, BigInt(step.atLeast));
     });
-    for (const { address, octets } of this.#data) image.set(octets, Number(address) - BASE_ADDRESS);
-    this.#emitCode(image, view, entry);
-    emitElfHeader(view, dataSize, stepsOffset);
-    return image;
   }
 
-  #emitCode(image: Uint8Array, view: DataView, entry: Step): void {
+  #emitCode(image: Uint8Array, view: DataView, entry: Step, stack: StackUse | undefined): void {
     let at = CODE_OFFSET;
+    if (stack !== undefined) {
+      const code = stackCode(stack);
+      image.set(code, at);
+      at += code.length;
+    }
     for (const [register, value] of [
       [0xbb, entry.address], // mov rbx, entry
       [0xbd, this.errnoCell], // mov rbp, errno cell
@@ -217,6 +291,24 @@ export class LaunchProgram {
     }
     image.set(LOOP_X86_64, at);
   }
+}
+
+/** Machine code that carries out `StackUse`: addresses are below 2 GiB, so they fit an imm32. */
+function stackCode(stack: StackUse): readonly number[] {
+  const imm32 = (address: Address): number[] => {
+    const octets = new Uint8Array(4);
+    new DataView(octets.buffer).setUint32(0, Number(address), true);
+    return [...octets];
+  };
+  return [
+    [0x48, 0x8b, 0x04, 0x24], // mov rax, [rsp]            count of arguments
+    [0x48, 0x8d, 0x54, 0xc4, 0x10], // lea rdx, [rsp+rax*8+16]   environment
+    ...stack.environmentCells.map((cell) => [0x48, 0x89, 0x14, 0x25, ...imm32(cell)]),
+    [0x48, 0x89, 0x24, 0x25, ...imm32(stack.stackCell)], // mov [cell], rsp
+    [0x48, 0xc7, 0x04, 0x24, ...imm32(stack.before[1])], // mov qword [rsp], second
+    [0x68, ...imm32(stack.before[0])], // push first
+    [0x48, 0x89, 0x24, 0x25, ...imm32(stack.argumentsCell)], // mov [cell], rsp
+  ].flat();
 }
 
 /**

@@ -1,6 +1,6 @@
 /** mount(2), umount2(2), host names, and standing where another process stands. */
 import { closeSync, constants, fstatSync, openSync } from "node:fs";
-import { check, declare, errno } from "./libc.ts";
+import { check, declare, declareSyscall, errno } from "./libc.ts";
 import { CLONE, unshare } from "./namespaces.ts";
 
 const mountCall = declare<
@@ -32,6 +32,17 @@ const readlinkatCall = declare<
 const openatCall = declare<(at: number, path: string, flags: number) => number>(
   "int openat(int at, const char *path, int flags)",
 );
+
+const chdirCall = declare<(path: string) => number>("int chdir(const char *path)");
+/** newfstatat(2), by architecture of this Node: older C libraries have no function for it. */
+const SYS_NEWFSTATAT: { readonly [architecture: string]: number } = { x64: 262, arm64: 79 };
+const fstatatCall = declareSyscall<
+  (at: number, path: string, buffer: Uint8Array, flags: number) => number
+>(SYS_NEWFSTATAT[process.arch] ?? -1, ["int", "const char *", "void *", "int"]);
+const AT_FDCWD = -100;
+/** struct stat begins with device and inode, 64 bits each. */
+const STAT_OCTETS = 144;
+const STAT_INODE = 8;
 
 const O_PATH = 0o10000000;
 const O_CLOEXEC = 0o2000000;
@@ -106,6 +117,9 @@ export function setDomainName(name: Uint8Array): number {
  */
 export class Standpoint {
   readonly #proc: number;
+  readonly #theirs = new Uint8Array(STAT_OCTETS);
+  readonly #ours = new Uint8Array(STAT_OCTETS);
+  readonly #view = new DataView(this.#theirs.buffer);
 
   /**
    * The thread gets a file-system context of its own; the other threads of the process keep theirs.
@@ -120,38 +134,52 @@ export class Standpoint {
     return this.#proc;
   }
 
+  /** The thread keeps where it stands, and looks into no process any more. */
+  close(): void {
+    closeSync(this.#proc);
+  }
+
   /**
    * Runs `action` with root and working directory of `pid`.
+   * @param needsDirectory false: all paths of the action are absolute
    * @returns the action's result, or undefined when the process is gone.
    */
-  at(pid: number, action: () => number): number | undefined {
-    const root = openatCall(this.#proc, `${pid}/root`, O_PATH | O_CLOEXEC);
+  at(pid: number, action: () => number, needsDirectory = true): number | undefined {
+    if (!this.#identify(this.#proc, `${pid}/root`, this.#theirs)) return undefined;
+    this.#identify(AT_FDCWD, "/", this.#ours);
+    const isElsewhere = !sameFile(this.#theirs, this.#ours);
+    // Most calls name their files by absolute paths, in processes with the root of their view.
+    if (!isElsewhere && !needsDirectory) return action();
     const directory = openatCall(this.#proc, `${pid}/cwd`, O_PATH | O_CLOEXEC);
-    const own = openatCall(-100, "/", O_PATH | O_CLOEXEC);
+    const root = isElsewhere ? openatCall(this.#proc, `${pid}/root`, O_PATH | O_CLOEXEC) : -1;
+    const own = isElsewhere ? openatCall(AT_FDCWD, "/", O_PATH | O_CLOEXEC) : -1;
     try {
-      if (root === -1 || directory === -1) return undefined;
-      const otherRoot = !sameFile(root, own);
-      if (otherRoot) {
-        check(fchdirCall(root), "fchdir");
-        check(chrootCall("."), "chroot");
-      }
+      if (directory === -1 || (isElsewhere && root === -1)) return undefined;
+      if (isElsewhere) enterRoot(root);
       check(fchdirCall(directory), "fchdir");
       try {
         return action();
       } finally {
-        check(fchdirCall(own), "fchdir");
-        if (otherRoot) check(chrootCall("."), "chroot");
+        if (isElsewhere) enterRoot(own);
+        // Nothing stays in use because we have been there.
+        check(chdirCall("/"), "chdir", "/");
       }
     } finally {
       for (const fd of [root, directory, own]) if (fd !== -1) closeSync(fd);
     }
   }
 
+  /** Device and inode of a file; false when it cannot be found. */
+  #identify(at: number, path: string, into: Uint8Array): boolean {
+    return fstatatCall(at, path, into, 0) === 0;
+  }
+
   /**
    * What `/proc/PID/…` of the host's process file system says, whatever the view has mounted there.
+   * @param flags of open(2); for reading unless told otherwise
    */
-  openProc(path: string): number {
-    return openatCall(this.#proc, path, O_CLOEXEC);
+  openProc(path: string, flags = 0): number {
+    return openatCall(this.#proc, path, flags | O_CLOEXEC);
   }
 
   /** What a link below the host's /proc says, from where we stand; undefined when it is gone. */
@@ -163,11 +191,8 @@ export class Standpoint {
 
   /** Inode that identifies a namespace of a process; undefined: it is gone. */
   namespaceOf(pid: number, kind: "mnt" | "uts"): bigint | undefined {
-    const fd = this.openProc(`${pid}/ns/${kind}`);
-    if (fd === -1) return undefined;
-    const { ino } = fstatSync(fd, { bigint: true });
-    closeSync(fd);
-    return ino;
+    if (!this.#identify(this.#proc, `${pid}/ns/${kind}`, this.#theirs)) return undefined;
+    return this.#view.getBigUint64(STAT_INODE, true);
   }
 
   /** Mode and owner of what `/proc/PID/…` leads to, also when it may not be opened. */
@@ -183,8 +208,14 @@ export class Standpoint {
   }
 }
 
-function sameFile(a: number, b: number): boolean {
-  const left = fstatSync(a, { bigint: true });
-  const right = fstatSync(b, { bigint: true });
-  return left.dev === right.dev && left.ino === right.ino;
+/** Makes the directory behind a descriptor the thread's root and working directory. */
+function enterRoot(fd: number): void {
+  check(fchdirCall(fd), "fchdir");
+  check(chrootCall("."), "chroot");
+}
+
+/** The same device and inode? */
+function sameFile(a: Uint8Array, b: Uint8Array): boolean {
+  for (let index = 0; index < STAT_INODE + 8; index++) if (a[index] !== b[index]) return false;
+  return true;
 }

@@ -14,9 +14,14 @@ const NOTIF_RECV = 0xc0502100;
 const NOTIF_SEND = 0xc0182101;
 const NOTIF_ID_VALID = 0x40082102;
 const NOTIF_ADDFD = 0x40182103;
+const NOTIF_SET_FLAGS = 0x40082104;
+/** SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP: run the woken one on this processor. Linux 6.6. */
+const SYNC_WAKE_UP = 1;
 const FLAG_CONTINUE = 1;
 /** SECCOMP_ADDFD_FLAG_SEND: put the descriptor in and let the call return it, in one step. */
 const ADDFD_SEND = 2;
+/** SECCOMP_ADDFD_FLAG_SETFD: the new descriptor has the number that we say. */
+const ADDFD_SETFD = 1;
 const O_CLOEXEC = 0o2000000;
 
 /**
@@ -27,7 +32,7 @@ const REQUEST_OCTETS = 80;
 /** struct seccomp_notif_resp: id u64, val i64, error i32, flags u32. */
 const RESPONSE_OCTETS = 24;
 /** struct seccomp_notif_addfd: id u64, flags u32, srcfd u32, newfd u32, newfd_flags u32. */
-const ADDFD = { flags: 8, source: 12, sourceFlags: 20 } as const;
+const ADDFD = { flags: 8, source: 12, target: 16, sourceFlags: 20 } as const;
 const ADDFD_OCTETS = 24;
 
 /** One listener's requests, one at a time; the buffers are reused from call to call. */
@@ -43,6 +48,14 @@ export class NotifyListener {
 
   constructor(descriptor: number) {
     this.descriptor = descriptor;
+  }
+
+  /**
+   * Callers and their listener take turns on one processor from now on, which no call of theirs
+   * leaves idle. Older kernels do without.
+   */
+  takeTurns(): void {
+    ioctlCall(this.descriptor, NOTIF_SET_FLAGS, SYNC_WAKE_UP);
   }
 
   /** Takes the next request; false when there was none after all (its caller was killed). */
@@ -145,6 +158,22 @@ export class NotifyListener {
       if (failure !== ERRNO.EINTR) return failure;
     }
     return 0;
+  }
+
+  /**
+   * Puts a copy of our descriptor in the place of one of the caller's, who still waits.
+   * @returns 0, or the errno for which it was not done.
+   */
+  replace(descriptor: number, theirs: number, closeOnExec: boolean): number {
+    this.#addition.octets.set(this.#id);
+    this.#added.setUint32(ADDFD.flags, ADDFD_SETFD, true);
+    this.#added.setUint32(ADDFD.source, descriptor, true);
+    this.#added.setUint32(ADDFD.target, theirs, true);
+    this.#added.setUint32(ADDFD.sourceFlags, closeOnExec ? O_CLOEXEC : 0, true);
+    const isDone = ioctlCall(this.descriptor, NOTIF_ADDFD, this.#addition.address) !== -1;
+    const failure = isDone ? 0 : errno();
+    this.#added.setUint32(ADDFD.target, 0, true);
+    return failure;
   }
 
   #send(value: bigint, error: number, flags: number): void {

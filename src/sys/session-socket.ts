@@ -18,7 +18,10 @@ const CREDENTIALS_OCTETS = 12;
 /** struct cmsghdr: length u64, level i32, type i32. */
 const HEADER_OCTETS = 16;
 const MSG_CMSG_CLOEXEC = 0x40000000;
-const MESSAGE_OCTETS_MAX = 4096;
+/** A native launcher sends its command line and environment; the kernel's own limit is near. */
+const MESSAGE_OCTETS_MAX = 208 * 1024;
+const MSG_PEEK = 2;
+const MSG_TRUNC = 0x20;
 /** Descriptors in one message at most; the kernel's own limit is 253. */
 const DESCRIPTORS_MAX = 4;
 
@@ -41,6 +44,12 @@ const connectCall = declare<(fd: number, a: Uint8Array, n: number) => number>(
 const sendCall = declare<(fd: number, b: Uint8Array, n: number, flags: number) => number>(
   "long send(int fd, void *buffer, unsigned long length, int flags)",
 );
+const recvCall = declare<(fd: number, b: null, n: number, flags: number) => number>(
+  "long recv(int fd, void *buffer, unsigned long length, int flags)",
+);
+const getsockoptCall = declare<
+  (fd: number, level: number, name: number, value: Uint8Array, octets: Uint8Array) => number
+>("int getsockopt(int fd, int level, int name, void *value, void *octets)");
 const setsockoptCall = declare<
   (fd: number, level: number, name: number, value: Uint8Array, octets: number) => number
 >("int setsockopt(int fd, int level, int name, void *value, unsigned int octets)");
@@ -104,6 +113,17 @@ export interface SessionMessage {
    * unless `nameSenders` was called.
    */
   readonly pid: number | undefined;
+  /** The sender's effective uid, as our user namespace numbers it. */
+  readonly uid: number | undefined;
+}
+
+/** Who listened on the path that a socket is connected to, as our pid namespace numbers it. */
+export function peerPid(fd: number): number {
+  const SO_PEERCRED = 17;
+  const credentials = new Uint8Array(CREDENTIALS_OCTETS);
+  const octets = new Uint8Array(new Uint32Array([CREDENTIALS_OCTETS]).buffer);
+  check(getsockoptCall(fd, SOL_SOCKET, SO_PEERCRED, credentials, octets), "getsockopt");
+  return new DataView(credentials.buffer).getInt32(0, true);
 }
 
 /** From now on messages tell who sent them; sockets accepted on a listening one inherit it. */
@@ -117,9 +137,17 @@ export function sendMessage(fd: number, octets: Uint8Array): boolean {
   return sendCall(fd, octets, octets.length, MSG_NOSIGNAL) === octets.length;
 }
 
+/** Waits for a message and tells how long it is, at least 1. */
+function waitingOctets(fd: number): number {
+  for (;;) {
+    const length = recvCall(fd, null, 0, MSG_PEEK | MSG_TRUNC);
+    if (length !== -1 || errno() !== ERRNO.EINTR) return Math.max(1, length);
+  }
+}
+
 /** Waits for one message; undefined at end of file. Received descriptors are close-on-exec. */
 export function receiveMessage(fd: number): SessionMessage | undefined {
-  const octets = new Uint8Array(MESSAGE_OCTETS_MAX);
+  const octets = new Uint8Array(Math.min(waitingOctets(fd), MESSAGE_OCTETS_MAX));
   const control = new Uint8Array(32 + 16 + 4 * DESCRIPTORS_MAX);
   const vector = new BigUint64Array([addressOf(octets), BigInt(octets.length)]);
   const header = new BigUint64Array([
@@ -140,13 +168,11 @@ export function receiveMessage(fd: number): SessionMessage | undefined {
 }
 
 /** Descriptors (SCM_RIGHTS) and sender (SCM_CREDENTIALS) of a message. */
-function controlMessages(
-  control: Uint8Array,
-  octets: number,
-): Pick<SessionMessage, "descriptors" | "pid"> {
+function controlMessages(control: Uint8Array, octets: number): Omit<SessionMessage, "octets"> {
   const view = new DataView(control.buffer);
   const descriptors: number[] = [];
   let pid: number | undefined;
+  let uid: number | undefined;
   for (let at = 0; at + HEADER_OCTETS <= octets; ) {
     const length = Number(view.getBigUint64(at, true));
     const data = at + HEADER_OCTETS;
@@ -160,11 +186,12 @@ function controlMessages(
       length >= HEADER_OCTETS + CREDENTIALS_OCTETS
     ) {
       pid = view.getInt32(data, true);
+      uid = view.getUint32(data + 4, true);
     }
     // CMSG_NXTHDR: the next header is 8-octet aligned.
     at += Math.max(HEADER_OCTETS, (length + 7) & ~7);
   }
-  return { descriptors, pid };
+  return { descriptors, pid, uid };
 }
 
 /** Connects to a listening path. Throws a V2Error when nobody listens. */

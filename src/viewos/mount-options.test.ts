@@ -9,6 +9,7 @@ import {
   parseMountOptions,
   parseMountSpec,
   withFuseDescriptor,
+  withFuseOwner,
 } from "./mount-options.ts";
 
 test("option words become flags and the rest is left to the file system", () => {
@@ -79,4 +80,13 @@ test("the descriptor in FUSE mount data is found and replaced, and nothing else"
   assert.equal(withFuseDescriptor("a=1,fd=7,b=2", 31), "a=1,fd=31,b=2");
   assert.ok(isFuseType("fuse.squashfuse") && isFuseType("fuseblk") && isFuseType("fuse"));
   assert.ok(!isFuseType("fusectl") && !isFuseType("tmpfs"));
+});
+
+test("the owner of a FUSE mount is renumbered by the maps of its user namespace", () => {
+  const renumbered = (data: string): string => withFuseOwner(data, [[0, 1000, 1]], [[0, 100, 2]]);
+  assert.equal(
+    renumbered("fd=3,rootmode=40000,user_id=0,group_id=1"),
+    "fd=3,rootmode=40000,user_id=1000,group_id=101",
+  );
+  assert.equal(renumbered("user_id=5,max_user_id=0"), "user_id=5,max_user_id=0");
 });

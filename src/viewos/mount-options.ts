@@ -147,6 +147,23 @@ export function withFuseDescriptor(data: string, descriptor: number): string {
   return data.replace(/(^|,)fd=\d{1,9}(?=,|$)/, `$1fd=${descriptor}`);
 }
 
+/**
+ * FUSE mount data whose owner (`user_id=`, `group_id=`) is numbered as another user namespace does.
+ * @param users ranges [first in the old one, first in the new one, count]; `groups` the same
+ */
+export function withFuseOwner(
+  data: string,
+  users: readonly (readonly number[])[],
+  groups: readonly (readonly number[])[],
+): string {
+  return data.replace(/(?<=^|,)(user|group)_id=(\d{1,10})(?=,|$)/g, (option, kind, text) => {
+    const id = Number(text);
+    const ranges = kind === "user" ? users : groups;
+    const range = ranges.find(([first = 0, , count = 0]) => id >= first && id < first + count);
+    return range === undefined ? option : `${kind}_id=${id - range[0]! + range[1]!}`;
+  });
+}
+
 /** True for the types that FUSE servers mount: fuse, fuseblk, fuse.sshfs … */
 export function isFuseType(type: string): boolean {
   return /^fuse(blk)?(\.|$)/.test(type);

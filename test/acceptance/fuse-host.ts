@@ -10,10 +10,13 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import {
+  FuseThread,
+  mountFuse,
   mountVirtualFiles,
   OWN_FILE_SYSTEMS,
   type VirtualMountOptions,
 } from "../../src/engine/index.ts";
+import { cloneFuseDevice, closeFd, openFuseDevice } from "../../src/sys/index.ts";
 import type { Differential } from "./fuse-differential.ts";
 
 /** What the host is to do. */
@@ -24,12 +27,26 @@ export interface HostTask {
   readonly module: string;
   readonly options?: { readonly [name: string]: string };
   readonly writeback?: boolean;
+  /** The two halves of a mount by hand, and served through a cloned descriptor. */
+  readonly isCloned?: boolean;
   /** A shell script, in the mount. */
   readonly shell?: string;
   readonly differential?: Differential;
 }
 
 const COMPARE = fileURLToPath(new URL("./fuse-compare.js", import.meta.url));
+
+async function mountCloned(options: VirtualMountOptions): Promise<{ close(): Promise<void> }> {
+  const thread = await FuseThread.start(options);
+  const device = openFuseDevice();
+  const failure = mountFuse(device, options);
+  if (failure !== 0) throw new Error(`mount: errno ${failure}`);
+  const clone = cloneFuseDevice(device);
+  // The connection lives as long as one of them is open.
+  closeFd(device);
+  thread.serve(clone);
+  return thread;
+}
 
 async function run(task: HostTask): Promise<number> {
   const at = (name: string): string => join(task.folder, name);
@@ -43,7 +60,7 @@ async function run(task: HostTask): Promise<number> {
     writeback: task.writeback ?? false,
     onProblem: (message) => process.stderr.write(`problem: ${message}\n`),
   };
-  const mount = await mountVirtualFiles(options);
+  const mount = await (task.isCloned === true ? mountCloned(options) : mountVirtualFiles(options));
   const words =
     task.differential === undefined
       ? ["sh", "-euc", task.shell ?? "true"]

@@ -161,6 +161,14 @@ function ticking(request: FuseMountRequest): VirtualFiles {
   };
 }
 
+/** Its thread dies of a mistake outside of any call. */
+function crashing(): VirtualFiles {
+  setTimeout(() => {
+    throw new Error("a mistake in a timer");
+  }, 300);
+  return shout;
+}
+
 export default {
   name: "tests",
   mount(request: FuseMountRequest): VirtualFiles {
@@ -177,6 +185,8 @@ export default {
         return large;
       case "ticking":
         return ticking(request);
+      case "crashing":
+        return crashing();
       case "none":
         return {} as VirtualFiles;
       default:

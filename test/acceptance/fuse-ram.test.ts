@@ -134,6 +134,11 @@ test("a directory is read while its entries go, and one of 20 000", async () => 
   await says(script, ["20000", "0", "0"]);
 });
 
+test("a mount is made by hand and served through a cloned descriptor", async () => {
+  const script = "cp /bin/true run && ./run && echo ran; cp -r /usr/include/linux . && ls | xargs";
+  await says(script, ["ran", "linux run"], { isCloned: true });
+});
+
 test("space and files are limited", async () => {
   const script = `
     head -c 2000000 /dev/zero >f 2>&1 || echo full

@@ -100,6 +100,16 @@ test("what has changed is seen at once, although everything stays true for ever"
   await says("ticking", script, ["counts", "missing", "not yet", "there"]);
 });
 
+test("when a module's thread dies its guests are told, and its process lives", async () => {
+  const script = `
+    i=0; cat hello
+    while cat "file$i" >/dev/null 2>&1; do i=$((i + 1)); sleep 0.1; done
+    sleep 0.3; cat hello 2>&1 | sed 's/.*: //'`;
+  const { code, stdout, stderr } = await inKind("crashing", script);
+  assert.deepEqual([code, stdout], [0, "HELLO\nTransport endpoint is not connected\n"]);
+  assert.match(stderr, /a mistake in a timer/);
+});
+
 test("a module that gives no file system is refused with what to do", async () => {
   const { code, stderr } = await inKind("none", "true");
   assert.notEqual(code, 0);

@@ -94,7 +94,6 @@ test("wrong words end with 2 and say what is right", async () => {
     ["umvu", "-D", "s:z", "true"],
     ["umview", "--no-such"],
     ["umview", "--engine=Z", "true"],
-    ["kmview", "--engine=D", "true"],
   ]) {
     const outcome = await v2(words);
     assert.equal(outcome.code, 2, `${words.join(" ")}: ${outcome.stderr}`);

@@ -5,7 +5,15 @@ import { once } from "node:events";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { eventually, inView, temporaryDirectory, V2, v2 } from "./v2.ts";
+import {
+  eventually,
+  inView,
+  missingProgram,
+  runProgram,
+  temporaryDirectory,
+  V2,
+  v2,
+} from "./v2.ts";
 
 const V2_COMMAND = `'${process.execPath}' '${V2}'`;
 
@@ -119,15 +127,8 @@ test("a named view inside a view is listed, entered from both sides, and noticed
     (await v2(["view", "exec", outer, "--", "sh", "-c", fromOuter])).stdout,
     `${inner}\n`,
   );
-  const mount = await v2([
-    "view",
-    "exec",
-    inner,
-    "--",
-    "sh",
-    "-c",
-    "mount -t tmpfs none /mnt && grep -c ' /mnt tmpfs' /proc/self/mounts",
-  ]);
+  const script = "mount -t tmpfs none /mnt && grep -c ' /mnt tmpfs' /proc/self/mounts";
+  const mount = await v2(["view", "exec", inner, "--", "sh", "-c", script]);
   assert.equal(mount.stdout, "1\n");
   const taken = await v2([
     "view",
@@ -189,6 +190,28 @@ test("a trace of the outer view shows the calls of the views in it", async () =>
   assert.match(refused.stderr, /cannot begin with --trace/);
 });
 
+test("a FUSE server mounts in a view inside a view, also as root of it", async (t) => {
+  for (const [program, pack] of [
+    ["mksquashfs", "squashfs-tools"],
+    ["squashfuse", "squashfuse"],
+  ] as const) {
+    const reason = missingProgram(program, pack);
+    if (reason !== undefined) return t.skip(reason);
+  }
+  using directory = temporaryDirectory();
+  const made = await runProgram(
+    ["sh", "-c", "mkdir tree m && echo content > tree/file && mksquashfs tree image -quiet"],
+    { cwd: directory.path },
+  );
+  assert.equal(made.code, 0, made.stderr);
+  const script = "squashfuse image m && cat m/file && umount m && ls m";
+  for (const options of ["", "--root"]) {
+    const outcome = await inView(`${nested(script, options)}; ls m`, [], { cwd: directory.path });
+    assert.equal(outcome.stdout, "content\n", outcome.stderr);
+  }
+  return undefined;
+});
+
 test("a program inside a view makes, uses and closes views of its own", async () => {
   using directory = temporaryDirectory();
   const program = join(directory.path, "driver.mjs");
@@ -199,9 +222,8 @@ test("a program inside a view makes, uses and closes views of its own", async ()
     `import { View, listViews } from ${JSON.stringify(door)};
      {
        const view = await View.create({ name: "${name}", mounts: ["tmpfs::/mnt"] });
-       const { stdout, code } = await view.run(
-         ["sh", "-c", "hostname; touch /mnt/x; ls /mnt; exit 3"],
-       );
+       const argv = ["sh", "-c", "hostname; ls -a /mnt | wc -l; exit 3"];
+       const { stdout, code } = await view.run(argv);
        console.log(stdout.trim().replaceAll("\\n", " "), code);
        view.spawn(["sleep", "1000"], { stdio: "ignore" });
        console.log(listViews().map((one) => one.name).join());
@@ -211,7 +233,7 @@ test("a program inside a view makes, uses and closes views of its own", async ()
   );
   const outcome = await inView(`${V2_COMMAND.split(" ")[0]} ${program}`);
   assert.equal(outcome.stderr, "");
-  assert.equal(outcome.stdout, `${name} x 3\n${name}\n\n`);
+  assert.equal(outcome.stdout, `${name} 2 3\n${name}\n\n`);
 });
 
 test("a view inside a view ends when the program that made it is killed", async () => {

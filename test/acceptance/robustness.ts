@@ -7,9 +7,11 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { eventually, runProgram, type Outcome, temporaryDirectory, V2 } from "./v2.ts";
 
-const GUEST_SOURCE = fileURLToPath(
-  new URL("../../../test/fixtures/robustness/guest.c", import.meta.url),
-);
+const SCRIPTS = new URL("../../../test/fixtures/robustness/", import.meta.url);
+const GUEST_SOURCE = fileURLToPath(new URL("guest.c", SCRIPTS));
+
+/** A program that gives the number of a killed guest to another one. */
+export const REUSE: string = fileURLToPath(new URL("reuse.py", SCRIPTS));
 
 /** Compiles the guest of the tests and gives its path. */
 export function compiledGuest(directory: string): string {

@@ -7,7 +7,7 @@
 import assert from "node:assert/strict";
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { test } from "node:test";
+import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { missingProgram, type Outcome, runProgram, temporaryDirectory, V2 } from "./v2.ts";
 
@@ -25,8 +25,8 @@ export interface Program {
   readonly needs: readonly (readonly [program: string, debianPackage: string])[];
   /** The script runs outside and gets the words to put before a command. */
   readonly outside?: boolean;
-  /** Levels it cannot run at, with the reason. */
-  readonly except?: { readonly [level: string]: string };
+  /** Names of levels at which it is not the same; the reason stands beside the entry. */
+  readonly except?: readonly string[];
 }
 
 /** A way to run a command: bare when it has no options. */
@@ -46,6 +46,9 @@ export const LEVELS: readonly Level[] = [
   { name: "with rare calls trapped", options: [`--trace=${RARE}`], traced: true },
   { name: "with paths trapped", options: ["--trace=path"], traced: true },
   { name: "with every call trapped", options: ["--trace=all"], traced: true },
+  { name: "with paths answered", options: ["--trap=path"], traced: false },
+  { name: "without virtual file systems", options: ["--engine=B"], traced: false },
+  { name: "without namespaces", options: ["--engine=C"], traced: false },
 ];
 
 /** Longest that one run may take. */
@@ -81,28 +84,49 @@ async function run(
   }
 }
 
+/**
+ * A signal whose handler does not restart calls can interrupt a trapped one before the supervisor
+ * has taken it (docs/view.md). A program that says so has met it, and is run again.
+ */
+async function runSettled(
+  program: Program,
+  directory: string,
+  prefix: readonly string[],
+): Promise<Outcome> {
+  const TRIES = 4;
+  for (let left = TRIES; ; left--) {
+    const outcome = await run(program, directory, prefix);
+    if (left === 1 || !outcome.stderr.includes("Interrupted system call")) return outcome;
+  }
+}
+
 /** Declares a test for each program: all levels must agree with the bare run. */
 export function testTransparency(programs: readonly Program[], levels: readonly Level[]): void {
-  for (const program of programs) {
-    test(`${program.name} is the same bare and in a view`, async (t) => {
-      const missing = program.needs
-        .map(([name, debianPackage]) => missingProgram(name, debianPackage))
-        .find((reason) => reason !== undefined);
-      if (missing !== undefined) return t.skip(missing);
-      using place = temporaryDirectory();
-      const directory = join(place.path, "w");
-      const bare = await run(program, directory, []);
-      assert.notEqual(bare.stdout, "", `bare it says nothing: ${bare.stderr}`);
-      for (const level of levels) {
-        if (program.except?.[level.name] !== undefined) continue;
-        await t.test(level.name, async () => {
-          const trace = join(place.path, "trace");
-          const outcome = await run(program, directory, prefixFor(level, trace));
-          assert.deepEqual(outcome, bare);
-          if (level.traced) assert.match(readFileSync(trace, "utf8"), /^\d+ \S+\(.*\n/);
-        });
-      }
-      return undefined;
-    });
-  }
+  // Most of them wait for something much of the time.
+  describe("transparency", { concurrency: 2 }, () => {
+    for (const program of programs) testProgram(program, levels);
+  });
+}
+
+function testProgram(program: Program, levels: readonly Level[]): void {
+  test(`${program.name} is the same bare and in a view`, async (t) => {
+    const missing = program.needs
+      .map(([name, debianPackage]) => missingProgram(name, debianPackage))
+      .find((reason) => reason !== undefined);
+    if (missing !== undefined) return t.skip(missing);
+    using place = temporaryDirectory();
+    const directory = join(place.path, "w");
+    const bare = await run(program, directory, []);
+    assert.notEqual(bare.stdout, "", `bare it says nothing: ${bare.stderr}`);
+    for (const level of levels) {
+      if (program.except?.includes(level.name) === true) continue;
+      await t.test(level.name, async () => {
+        const trace = join(place.path, "trace");
+        const outcome = await runSettled(program, directory, prefixFor(level, trace));
+        assert.deepEqual(outcome, bare);
+        if (level.traced) assert.match(readFileSync(trace, "utf8"), /^\d+ \S+\(.*\n/);
+      });
+    }
+    return undefined;
+  });
 }

@@ -124,11 +124,12 @@ test("a supervisor that is killed in the midst of mounts lets its guests go on",
 test("guests that are killed in the midst of mounts leave the view to the others", async () => {
   using arena = new Arena();
   const script = `
+    set -m
     for i in 1 2 3 4 5 6 7 8; do
       (while mount -t tmpfs none /mnt && umount -l /mnt; do :; done) 2>/dev/null & child=$!
-      sleep 0.0$i; kill -9 $child
+      sleep 0.0$i; kill -9 -$child; wait $child
     done
-    sleep 0.1; while umount -l /mnt 2>/dev/null; do :; done
+    while umount -l /mnt 2>/dev/null; do :; done
     mount -t tmpfs none /mnt && echo works && grep -c ' /mnt ' /proc/self/mounts`;
   const outcome = await arena.view([], ["bash", "-c", script]);
   assert.equal(outcome.stdout, "works\n1\n", outcome.stderr);

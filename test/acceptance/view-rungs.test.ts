@@ -17,6 +17,7 @@ import {
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { ERRNO } from "../../src/base/index.ts";
 import { LaunchProgram } from "../../src/sys/index.ts";
 import {
@@ -25,7 +26,16 @@ import {
   compileFilter,
   SYS_X86_64,
 } from "../../src/viewos/index.ts";
-import { eventually, inView, runProgram, supervisorOf, temporaryDirectory, V2, v2 } from "./v2.ts";
+import {
+  eventually,
+  inView,
+  missingProgram,
+  runProgram,
+  supervisorOf,
+  temporaryDirectory,
+  V2,
+  v2,
+} from "./v2.ts";
 
 const RUNGS = ["A", "B", "C", "D"] as const;
 /** Without namespaces a mount point need not be there. */
@@ -157,6 +167,21 @@ ${path}
     assert.ok(!existsSync(join(path, "m/here")));
   });
 
+  test(`${rung}: files made in a mount get the mask, a FIFO waits for its other end`, async () => {
+    const outcome = await inView(
+      `cd /mnt; mkfifo p; (sleep 0.2; echo through > p) & cat /mnt/p
+       for mask in 077 002 0; do umask $mask; : > /mnt/f$mask; mkdir d$mask; done; stat -c %a /mnt/*
+       echo text > '/mnt/a name'; cat '/mnt/a name'; touch -d @1000 /mnt/f0; stat -c %Y f0
+       chmod 4711 f0; stat -c %a /mnt/f0`,
+      [engine, "--mount", "tmpfs::/mnt"],
+    );
+    assert.equal(outcome.stderr, "");
+    const made = ["through", "777", "775", "700", "666", "664", "600", "644"];
+    const modes = outcome.stdout.split("\n").slice(0, made.length);
+    assert.deepEqual(modes, made);
+    assert.match(outcome.stdout, /\ntext\n1000\n4711\n$/);
+  });
+
   test(`${rung}: the host name is the view's, and /etc/hosts outside is not touched`, async () => {
     const before = hostname();
     const name = `rung-${rung}-${process.pid}`;
@@ -210,6 +235,33 @@ ${path}
   });
 }
 
+const STORM = fileURLToPath(new URL("../../../test/fixtures/mount-storm.c", import.meta.url));
+
+for (const rung of ["C", "D"]) {
+  test(`${rung}: signals, threads and kill -9 in the middle of a call that is led into a mount`, async (t) => {
+    const reason = missingProgram("gcc", "gcc");
+    if (reason !== undefined) return t.skip(reason);
+    using directory = temporaryDirectory();
+    const { path } = directory;
+    const compiled = await runProgram(["gcc", "-O1", "-pthread", "-o", join(path, "storm"), STORM]);
+    assert.equal(compiled.code, 0, compiled.stderr);
+    const outcome = await inView(
+      `cp /bin/echo /mnt/echo; mkdir /mnt/d; echo > /mnt/d/f; ${path}/storm /mnt/d /mnt/echo
+       for i in $(seq 20); do
+         sh -c 'while :; do cd /mnt/d; cd /; done' & one=$!
+         sh -c 'while :; do /mnt/echo x > /dev/null; done' & two=$!
+         sleep 0.0$((i % 10)); kill -9 $one $two; wait $one $two
+       done 2> /dev/null
+       sh -c 'while :; do cd /mnt/d; cd /; done' & one=$!
+       for i in $(seq 20); do kill -STOP $one; kill -CONT $one; done; kill -9 $one
+       cd /mnt/d && pwd -P && /mnt/echo alive`,
+      [`--engine=${rung}`, "--mount", "tmpfs::/mnt"],
+    );
+    assert.equal(outcome.stdout, "0 failed\nfrom a thread\n/mnt/d\nalive\n", outcome.stderr);
+    return undefined;
+  });
+}
+
 test("C: nothing is left of a view whose supervisor is told to end", async () => {
   const name = `ended-${process.pid}`;
   const script = "mount -t tmpfs x /mnt; echo ready; (sleep 60 & sleep 60 & wait)";
@@ -230,6 +282,7 @@ test("C: limits of what it has no namespaces for are told, with the remedy", asy
   for (const [option, what] of [
     ["--root", "user 0"],
     ["--net=/tmp/none", "network"],
+    ["--trap=path", "decisions about all paths"],
   ] as const) {
     const outcome = await v2(["view", "--engine=C", option, "--", "true"]);
     assert.equal(outcome.code, 69, outcome.stderr);

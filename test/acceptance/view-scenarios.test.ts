@@ -190,3 +190,42 @@ test("vudebug: a log for a command, for the view, and off again", async () => {
   assert.match(stderr, /^s \d+ mount\("none", "\/mnt", "tmpfs", 0, NULL\) = 0$/m);
   assert.ok(!stderr.includes("umount2"), stderr);
 });
+
+test("modules: by name and by file, listed, in use, permanent, with an alias", async () => {
+  using home = await userHome();
+  const files = "list: () => ['made'], stat: () => ({ type: 'directory' }), read: () => ''";
+  const own = `export default module('own', { mount: () => vfs({ ${files} }) });`;
+  const imports = "import { module, vfs } from 'virtualsquare/viewos';";
+  writeFileSync(join(home.path, "own.mjs"), `${imports}\n${own}\n`);
+  const seen = await home.type(`umvu sh -c '
+    vu_insmod shout ./own.mjs && vu_lsmod | sort
+    mount -t shout none /mnt && cat /mnt/hello; vu_rmmod shout || echo in use
+    umount /mnt; um_del_service shout && um_ls_service
+    um_fsalias mine own; vumount -t mine none /mnt && ls /mnt; vuumount /mnt
+    vu_rmmod own; um_add_service -p ./own.mjs; vu_rmmod own || echo stays
+    vu_insmod nowhere || echo none such; vu_rmmod nowhere || echo not there
+    vudebug +m; vu_insmod shout; vu_rmmod shout; vudebug -'`);
+  const lines = seen.stdout.trimEnd().split("\n");
+  assert.match(lines[0]!, /^own:/);
+  assert.match(lines[1]!, /^shout:/);
+  assert.deepEqual(
+    lines.slice(2),
+    ["HELLO", "in use", lines[0]!, "made", "stays", "none such", "not there"],
+    seen.stderr,
+  );
+  assert.match(seen.stderr, /shout: module 'shout' is in use/);
+  assert.match(seen.stderr, /m \d+ insmod shout: done\nm \d+ rmmod shout: done\n/);
+});
+
+test("modules at the start: umview -p, with calls that only then can be trapped", async () => {
+  using home = await userHome();
+  const seen = lines(
+    await home.type(`
+      umview -p unreal sh -c 'um_ls_service | cut -d: -f1; tail -1 /unreal/etc/hosts' >seen
+      (echo unreal; tail -1 /etc/hosts) | cmp - seen && echo same
+      umview -p shout sh -c 'mount -t shout none /mnt; cat /mnt/hello'
+      umview sh -c 'umview -p shout um_ls_service | cut -d: -f1'
+      umview -p nowhere true 2>/dev/null || echo refused`),
+  );
+  assert.deepEqual(seen, ["same", "HELLO", "shout", "refused"]);
+});
