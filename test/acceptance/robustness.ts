@@ -59,6 +59,8 @@ export class Arena implements Disposable {
       TMPDIR: join(this.directory, "tmp"),
       XDG_RUNTIME_DIR: join(this.directory, "run"),
       LC_ALL: "C",
+      // The server of views ends soon after the last one.
+      V2_SERVER_IDLE_S: "2",
     };
   }
 
@@ -112,7 +114,7 @@ export class Arena implements Disposable {
     const find = (): number | undefined =>
       this.processes().find(({ pid }) => {
         try {
-          return readFileSync(`/proc/${pid}/cmdline`, "utf8").startsWith("v2 supervisor");
+          return /^v2 (?:supervisor|server)/.test(readFileSync(`/proc/${pid}/cmdline`, "utf8"));
         } catch {
           return false;
         }
@@ -129,7 +131,8 @@ export class Arena implements Disposable {
   }
 
   #runFiles(): string[] {
-    return filesUnder(join(this.directory, "run"));
+    // The socket of a server that was killed; the next server puts its own there.
+    return filesUnder(join(this.directory, "run")).filter((path) => !/\/server-[^/]*$/.test(path));
   }
 
   /**
