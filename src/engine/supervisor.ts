@@ -22,7 +22,7 @@ import { viewRules } from "./launch.ts";
 import { Modules } from "./modules.ts";
 import type { NotifyWorkerData, NotifyWorkerEvent, WorkerCommand } from "./notify-worker.ts";
 import { removeLeftovers } from "./leftovers.ts";
-import { watchPaths } from "./relief-watch.ts";
+import { interruptBlocked, watchPaths } from "./relief-watch.ts";
 import { Relief } from "./relief.ts";
 import { sessionSocketPath } from "./run-directory.ts";
 import { processesWithMark } from "./marked-processes.ts";
@@ -241,6 +241,7 @@ class Supervisor {
     const { outside } = this.#config;
     if (outside !== undefined) rmSync(outside.folder, { recursive: true, force: true });
     closeDescriptor(this.#commands);
+    interruptBlocked(this.#relief);
     process.exit(code);
   }
 }
