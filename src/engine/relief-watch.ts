@@ -105,6 +105,15 @@ export class ReliefWatch {
   }
 }
 
+/** Before the process ends: a thread that is blocked would keep it for ever. */
+export function interruptBlocked(relief: Relief): void {
+  const words = new Int32Array(relief.memory);
+  for (let at = SEATS; at < words.length; at += SEAT_WORDS) {
+    const state = Atomics.load(words, at + SEAT.state);
+    if (state === BLOCKED || (state & 1) === 1) interruptThread(words[at + SEAT.thread]!);
+  }
+}
+
 /**
  * Watches the threads of this supervisor's views from now on.
  * @param shared what further threads need of the first

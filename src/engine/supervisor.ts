@@ -28,7 +28,7 @@ import type {
   WorkerCommand,
 } from "./notify-worker.ts";
 import { removeLeftovers } from "./leftovers.ts";
-import { watchPaths } from "./relief-watch.ts";
+import { interruptBlocked, watchPaths } from "./relief-watch.ts";
 import { Relief } from "./relief.ts";
 import { sessionSocketPath } from "./run-directory.ts";
 import { processesWithMark } from "./marked-processes.ts";
@@ -308,6 +308,7 @@ class Supervisor {
     const { outside } = this.#config;
     if (outside !== undefined) rmSync(outside.folder, { recursive: true, force: true });
     closeDescriptor(this.#commands);
+    interruptBlocked(this.#relief);
     if (this.#host !== undefined) {
       if (this.#worker === undefined) this.#release();
       else this.#worker.once("exit", () => this.#release(true));
