@@ -253,7 +253,8 @@ for (const rung of ["C", "D"]) {
          sleep 0.0$((i % 10)); kill -9 $one $two; wait $one $two
        done 2> /dev/null
        sh -c 'while :; do cd /mnt/d; cd /; done' & one=$!
-       for i in $(seq 20); do kill -STOP $one; kill -CONT $one; done; kill -9 $one; wait $one 2> /dev/null
+       for i in $(seq 20); do kill -STOP $one; kill -CONT $one; done
+       kill -9 $one; wait $one 2> /dev/null
        cd /mnt/d && pwd -P && /mnt/echo alive`,
       [`--engine=${rung}`, "--mount", "tmpfs::/mnt"],
     );
