@@ -164,6 +164,8 @@ export class GuestPaths {
 
   /** The caller stands in another directory now. */
   entered({ mount }: Place): void {
+    // The walk to the new directory began in the old one, and remembers that.
+    this.#directories.clear();
     const isBound = mount.parent !== undefined && !mount.isPrivate;
     if (!isBound && this.#bound.size === 0) return;
     this.#bound.set(this.#group(), isBound ? mount.id : NOT_BOUND);
