@@ -19,7 +19,7 @@ import {
   viewInside,
   type ViewTraps,
 } from "../engine/index.ts";
-import { inheritedDescriptors } from "../sys/index.ts";
+import { inheritedDescriptors, probeSeccompNotify, viewRefusal } from "../sys/index.ts";
 import { CLASS_GROUPS, isTrapName, parseMountSpec, SYSCALL_CLASSES } from "../viewos/index.ts";
 import type { Invocation } from "./command.ts";
 import { isServed } from "./view-request.ts";
@@ -156,7 +156,10 @@ export async function run(invocation: Invocation): Promise<number> {
     becomeGuest(session, destination, argv, inherited);
   }
   if (name !== undefined) claimViewName(name);
-  const server = isServed(options) ? (enterServer() ?? startServer()) : undefined;
+  // What the host refuses is told by whoever makes a supervisor.
+  const isServable =
+    isServed(options) && viewRefusal(net.length > 0) === undefined && probeSeccompNotify().works;
+  const server = isServable ? (enterServer() ?? startServer()) : undefined;
   if (server !== undefined) {
     const { pid, session: way } = server;
     const shown = name ?? `view[${pid}]`;

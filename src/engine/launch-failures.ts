@@ -15,7 +15,7 @@ export function explainFailure(session: number, message: SessionMessage, errno: 
   if (standardError !== undefined) {
     try {
       // Without an errno the reason has been told before (the network).
-      const hint = errno === ERRNO.ENOSPC && label.endsWith("namespaces") ? LIMIT_HINT : "";
+      const hint = errno === ERRNO.ENOSPC && /namespaces?$/.test(label) ? LIMIT_HINT : "";
       if (errno !== 0) writeSync(standardError, `v2 view: ${label}: ${errnoText(errno)}${hint}\n`);
     } catch {
       // Nobody reads the launcher's standard error: the exit code still tells.

@@ -34,6 +34,8 @@ const FILTER_WAIT_KILLABLE = 32;
 const F_SETFD = 2;
 const FD_CLOEXEC = 1;
 const RLIMIT_NOFILE = 7;
+const PR_SET_PDEATHSIG = 1;
+const SIGKILL = 9;
 const SIGCHLD = 17;
 const SIGPIPE = 13;
 const SIGXFSZ = 25;
@@ -353,10 +355,12 @@ function makeUserNamespace(launcher: Launcher, maps: IdentityMaps, others: numbe
   const written = launcher.open("/proc/self/uid_map");
   launcher.step("the user map", SYS.read, [written, program.bytes(new Uint8Array(8)), 8], 1);
   const last = launcher.step(label, SYS.close, [self.result]);
-  // In the child clone returns 0: that "failure" is the path of the child.
-  const wait = program.detached(SYS.read, [made.result, program.bytes(new Uint8Array(8)), 8]);
-  fork.onFailure = wait;
-  launcher.continueAt(wait);
+  // In the child clone returns 0: that "failure" is the path of the child. It ends with its parent,
+  // who may be refused the namespaces.
+  const bound = program.detached(SYS.prctl, [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0]);
+  fork.onFailure = bound;
+  launcher.continueAt(bound);
+  launcher.attempt(SYS.read, [made.result, program.bytes(new Uint8Array(8)), 8]);
   for (const kind of ["uid", "gid"] as const) {
     const text = new TextEncoder().encode(maps[kind]);
     const path = program.string(`${kind}_map`);

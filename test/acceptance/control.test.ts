@@ -34,7 +34,7 @@ test("a guest asks its view by the private call, in a chroot-like root and witho
   const { stdout } = await inView(
     `export PATH=$PATH:/sbin:/usr/sbin
     ${ask("uname")}
-    mount -t tmpfs none /tmp && ${ask("uname")}`,
+    mount -t tmpfs none /mnt && ${ask("uname")}`,
     ["--root"],
   );
   const [first, second] = stdout.trim().split("\n");

@@ -1,3 +1,4 @@
+// runs as: user
 // time limit: 300 s
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";

@@ -59,6 +59,9 @@ const MOUNTS_WHEN_TOLD = `
 echo ready; until [ -e "$0/go" ]; do sleep 0.02; done
 mount -t tmpfs none /mnt; echo "mount: $?"; grep -c ' /mnt ' /proc/self/mounts; echo end`;
 
+/** As an ordinary user's set-user-id program, mount(8) first tries to be that user for good. */
+const MOUNT_CALLS = [SYS.mount, 105 /* setuid */];
+
 /** Starts a guest that mounts when told, and stops its supervisor before. */
 async function pendingMount(arena: Arena) {
   const guest = arena.start(["--name", "pending"], ["sh", "-c", MOUNTS_WHEN_TOLD, arena.directory]);
@@ -67,7 +70,7 @@ async function pendingMount(arena: Arena) {
   process.kill(supervisor, "SIGSTOP");
   writeFileSync(join(arena.directory, "go"), "");
   const mounting = (): number | undefined =>
-    arena.processes().find(({ pid }) => waitsIn(pid, SYS.mount))?.pid;
+    arena.processes().find(({ pid }) => MOUNT_CALLS.some((call) => waitsIn(pid, call)))?.pid;
   assert.ok(await eventually(() => mounting() !== undefined));
   return { guest, supervisor, mounting: mounting()! };
 }

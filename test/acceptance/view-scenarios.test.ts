@@ -1,3 +1,4 @@
+// runs as: user
 // time limit: 300 s
 /**
  * The scenarios of the tutorials and manual pages of View-OS and VUOS, typed as a user types them:

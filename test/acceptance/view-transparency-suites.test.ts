@@ -1,3 +1,4 @@
+// runs as: user
 // time limit: 300 s
 /**
  * Tests of real projects, run bare and in views: each single verdict must be the same. Python's

@@ -1,3 +1,4 @@
+// runs as: user
 // time limit: 300 s
 import { LEVELS, PYTHON, type Program, testTransparency } from "./transparency.ts";
 
