@@ -58,6 +58,9 @@ function verdicts(xml: string): string[] {
   return found;
 }
 
+/** The test of a verdict; one that fails in several parts has several verdicts. */
+const testOf = (verdict: string): string => verdict.slice(0, verdict.lastIndexOf(":"));
+
 /** Runs Python's tests in a directory of their own. */
 async function pythonVerdicts(directory: string, prefix: readonly string[]): Promise<string[]> {
   const work = join(directory, "work");
@@ -103,7 +106,12 @@ test("the tests of Python come to the same verdicts bare and in views", async (t
     const known = new Set<string>(process.getuid!() === 0 ? KNOWN.root : KNOWN.user);
     const differing = list.filter((verdict) => !before.has(verdict) && !known.has(verdict));
     assert.deepEqual(differing, [], name);
-    assert.equal(list.length, bare!.list.length, name);
+    const names = new Set(list.map(testOf));
+    assert.deepEqual(
+      bare!.list.filter((verdict) => !names.has(testOf(verdict))),
+      [],
+      name,
+    );
   }
   return undefined;
 });
