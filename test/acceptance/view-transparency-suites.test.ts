@@ -43,6 +43,15 @@ const KNOWN = {
   user: ["test.test_os.ChownFileTests.test_chown_without_permission: error"],
 } as const;
 
+/**
+ * Tests that come to no verdict in a view of an ordinary user: they become users and groups that
+ * are not there, which fails with EINVAL, not with EPERM.
+ */
+const WITHOUT_VERDICT: ReadonlySet<string> = new Set([
+  "test.test_subprocess.POSIXProcessTestCase.test_group: passed",
+  "test.test_subprocess.POSIXProcessTestCase.test_user: passed",
+]);
+
 const VERDICTS_LEAST = 700;
 const RUN_LIMIT_MS = 240_000;
 
@@ -107,8 +116,9 @@ test("the tests of Python come to the same verdicts bare and in views", async (t
     const differing = list.filter((verdict) => !before.has(verdict) && !known.has(verdict));
     assert.deepEqual(differing, [], name);
     const names = new Set(list.map(testOf));
+    const missing = bare!.list.filter((verdict) => !names.has(testOf(verdict)));
     assert.deepEqual(
-      bare!.list.filter((verdict) => !names.has(testOf(verdict))),
+      missing.filter((verdict) => !WITHOUT_VERDICT.has(verdict)),
       [],
       name,
     );
