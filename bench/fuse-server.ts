@@ -15,10 +15,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { costFigure, type Figure } from "./figure.ts";
+import { compileFixture } from "./programs.ts";
 
 const INSIDE = fileURLToPath(new URL("./fuse-inside.js", import.meta.url));
-const fixture = (name: string): string =>
-  fileURLToPath(new URL(`../../bench/fixtures/${name}`, import.meta.url));
 
 function outputOf(words: readonly string[]): string {
   const [program, ...rest] = words;
@@ -67,8 +66,8 @@ export async function run(options: { readonly runs: number }): Promise<readonly 
   try {
     const [load, peer] = [join(folder, "load"), join(folder, "peer")];
     const flags = outputOf(["pkg-config", "--cflags", "--libs", "fuse3"]).trim().split(/\s+/);
-    outputOf(["cc", "-O2", "-o", load, fixture("fuse-load.c")]);
-    outputOf(["cc", "-O2", "-o", peer, fixture("fuse-passthrough.c"), ...flags]);
+    compileFixture("fuse-load", load);
+    compileFixture("fuse-passthrough", peer, ...flags);
     const namespaces = process.getuid!() === 0 ? ["-m"] : ["-Urm"];
     const mounted = 'mount -t tmpfs tmpfs "$1/mnt" && shift && exec "$@"';
     outputOf(["mkdir", join(folder, "mnt")]);

@@ -10,12 +10,19 @@
  * switch of this kind passes on this machine.
  */
 import { costFigure, type Figure, rateFigure } from "./figure.ts";
-import { interleave, type Load, LoadBench, type LoadOptions, PEER, received } from "./vde-load.ts";
+import {
+  cost,
+  interleave,
+  type Load,
+  LoadBench,
+  type LoadOptions,
+  PEER,
+  received,
+} from "./vde-load.ts";
 import { measurePaths, type Path } from "./vde-tcp.ts";
 
 const LIMIT = "vde-forward";
 const WHOSE = ["ours", "peer", "limit"] as const;
-const cost = (load: Load): number => (load.cpuSeconds * 1e6) / load.received;
 
 type Compare = typeof rateFigure;
 

@@ -3,10 +3,10 @@ import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
 import { EXIT, V2Error } from "../src/base/index.ts";
 import { type Figure, rateFigure } from "./figure.ts";
+import { compileFixture, V2 } from "./programs.ts";
 
 /** How often, and for how long each time. */
 export interface LoadOptions {
@@ -33,21 +33,6 @@ export type Whose = "ours" | "peer" | "limit";
 /** Ports of a switch unless said otherwise. */
 const PORTS = 32;
 export const PEER = "vde_switch";
-
-/** The checkout: this file runs from build/bench. */
-const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
-const V2 = join(ROOT, "build/src/cli/main.js");
-
-/** Compiles a program of bench/fixtures. @throws V2Error without a C compiler. */
-export function compileFixture(name: string, program: string): void {
-  const words = ["-O2", "-pthread", "-o", program, join(ROOT, "bench/fixtures", `${name}.c`)];
-  const { status, stderr } = spawnSync("cc", words, { encoding: "utf8" });
-  if (status === 0) return;
-  throw new V2Error("NO_COMPILER", `${name}.c cannot be compiled: ${stderr ?? "no cc"}`, {
-    remedy: "apt install gcc libc6-dev",
-    exitCode: EXIT.unavailable,
-  });
-}
 
 /** Running switches and the compiled load program. */
 export class LoadBench {
@@ -168,6 +153,9 @@ export interface Disturbance {
   readonly without: number;
   readonly with: number;
 }
+
+/** Microseconds of the switch's processor time for a frame that came through. */
+export const cost = (load: Load): number => (load.cpuSeconds * 1e6) / load.received;
 
 /** Frames per second that came through. */
 export const received = (load: Load): number => load.received / load.seconds;

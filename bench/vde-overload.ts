@@ -4,13 +4,12 @@
  * frames sent that was `loss` on the way.
  */
 import { type Figure, median, rateFigure } from "./figure.ts";
-import { interleave, type Load, LoadBench, type LoadOptions, PEER } from "./vde-load.ts";
+import { interleave, type Load, LoadBench, type LoadOptions, PEER, received } from "./vde-load.ts";
 
 const BATCH = 1;
 
 /** @throws V2Error without a C compiler or Debian's vde_switch. */
 export async function run(options: LoadOptions): Promise<Figure[]> {
-  const rate = (load: Load): number => load.received / load.seconds;
   const loss = (load: Load): number => 1 - load.received / load.sent;
   const bench = await LoadBench.start();
   try {
@@ -18,9 +17,12 @@ export async function run(options: LoadOptions): Promise<Figure[]> {
       const loads = interleave(bench, "overload", octets, BATCH, options);
       const name = { bench: "vde-overload", case: String(octets), peerName: PEER };
       const [ours, peer] = [median(loads.ours.map(loss)), median(loads.peer.map(loss))];
-      const received = { ...name, metric: "received" };
       return [
-        rateFigure(received, loads.ours.map(rate), loads.peer.map(rate)),
+        rateFigure(
+          { ...name, metric: "received" },
+          loads.ours.map(received),
+          loads.peer.map(received),
+        ),
         // What arrives, not what is lost, is compared: a loss of nothing has no ratio.
         {
           ...name,

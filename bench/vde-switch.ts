@@ -4,21 +4,23 @@
  * `cpu-per-frame` (microseconds of the switch) is not.
  */
 import { costFigure, type Figure, rateFigure } from "./figure.ts";
-import { interleave, type Load, LoadBench, type LoadOptions, PEER } from "./vde-load.ts";
+import { cost, interleave, LoadBench, type LoadOptions, PEER, received } from "./vde-load.ts";
 
 const BATCH = 16;
 
 /** @throws V2Error without a C compiler or Debian's vde_switch. */
 export async function run(options: LoadOptions): Promise<Figure[]> {
-  const rate = (load: Load): number => load.received / load.seconds;
-  const cost = (load: Load): number => (load.cpuSeconds * 1e6) / load.received;
   const bench = await LoadBench.start();
   try {
     return [64, 1514].flatMap((octets) => {
       const { ours, peer } = interleave(bench, "window", octets, BATCH, options);
       const name = { bench: "vde-switch", case: String(octets), peerName: PEER };
       return [
-        rateFigure({ ...name, metric: "frames-per-second" }, ours.map(rate), peer.map(rate)),
+        rateFigure(
+          { ...name, metric: "frames-per-second" },
+          ours.map(received),
+          peer.map(received),
+        ),
         costFigure({ ...name, metric: "cpu-per-frame" }, ours.map(cost), peer.map(cost)),
       ];
     });

@@ -11,12 +11,11 @@
  */
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
 import { V2Error } from "../src/base/index.ts";
 import { type Figure, rateFigure } from "./figure.ts";
 import { Namespaces, until } from "./namespaces.ts";
-import { compileFixture } from "./vde-load.ts";
+import { compileFixture, V2 } from "./programs.ts";
 
 export interface TcpOptions {
   /** Interleaved rounds. */
@@ -25,9 +24,6 @@ export interface TcpOptions {
   readonly seconds?: number;
 }
 
-/** The checkout: this file runs from build/bench. */
-const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
-const V2 = [process.execPath, join(ROOT, "build/src/cli/main.js")];
 const PORT = 5201;
 
 /** The paths, each a network of its own: 10.61.N.0/24. */
@@ -108,7 +104,7 @@ class TcpBench {
     for (const [i, [side, name]] of sides.entries()) {
       if (path === "veth" || hasTaps) await spaces.move(name, side);
       else if (path.endsWith("our plugs")) {
-        spaces.start(side, ...V2, "plug", directory, `tap://${name}`);
+        spaces.start(side, process.execPath, V2, "plug", directory, `tap://${name}`);
       } else spaces.start(side, "vde_plug2tap", "-s", directory, name);
       await spaces.configure(side, name, addresses(path)[i]!);
     }
@@ -123,7 +119,7 @@ class TcpBench {
     }
     const options = ["-s", directory, ...taps.flatMap((name) => ["-t", name])];
     return kind === "our switch"
-      ? [...V2, "switch", "--nostdin", ...options]
+      ? [process.execPath, V2, "switch", "--nostdin", ...options]
       : ["vde_switch", ...options];
   }
 }

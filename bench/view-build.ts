@@ -13,11 +13,9 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { writeCProject } from "./c-project.ts";
 import { costFigure, type Figure } from "./figure.ts";
-
-const V2 = fileURLToPath(new URL("../src/cli/main.js", import.meta.url));
+import { V2 } from "./programs.ts";
 
 /** Classes that a build hardly calls: what modules trap for networks, names and identities. */
 const COLD = "socket-create,names,namespaces,mount,chown,mknod,setuid,setgid,setgroups";

@@ -5,14 +5,11 @@
  *
  * Needs cc.
  */
-import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { costFigure, type Figure } from "./figure.ts";
-
-const V2 = fileURLToPath(new URL("../src/cli/main.js", import.meta.url));
+import { outputOf, V2 } from "./programs.ts";
 
 /** Prints the time of one pair of calls in nanoseconds; with a third argument it unshares first. */
 const PROGRAM = `
@@ -36,13 +33,6 @@ int main(int argc, char **argv) {
   return 0;
 }
 `;
-
-function outputOf(words: readonly string[]): string {
-  const [program, ...rest] = words;
-  const result = spawnSync(program!, rest, { encoding: "utf8", timeout: 120_000 });
-  if (result.status === 0) return result.stdout;
-  throw new Error(`${words.join(" ")}: ${result.error?.message ?? result.stderr}`);
-}
 
 /** Runs in turns; the first round is not counted. */
 export async function run(options: { readonly runs: number }): Promise<readonly Figure[]> {

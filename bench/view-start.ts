@@ -9,12 +9,11 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { nativeLauncher, serverSocketPath } from "../src/engine/index.ts";
 import { closeDescriptor, connectSession, peerPid } from "../src/sys/index.ts";
 import { costFigure, type Figure } from "./figure.ts";
+import { V2 } from "./programs.ts";
 
-const V2 = fileURLToPath(new URL("../src/cli/main.js", import.meta.url));
 const STARTS_A_ROUND = 10;
 const COLD_STARTS_A_ROUND = 3;
 

@@ -15,13 +15,8 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { costFigure, type Figure } from "./figure.ts";
-
-const V2 = fileURLToPath(new URL("../src/cli/main.js", import.meta.url));
-const SUPERVISOR = fileURLToPath(
-  new URL("../../bench/fixtures/path-supervisor.c", import.meta.url),
-);
+import { compileFixture, outputOf, V2 } from "./programs.ts";
 
 /** Prints the time of one call in nanoseconds. */
 const PROGRAM = `
@@ -76,14 +71,6 @@ function competitors(supervisor: string): { readonly [name: string]: Competitor 
 const isThere = (program: string): boolean =>
   spawnSync("sh", ["-c", `command -v ${program}`]).status === 0;
 
-/** Standard output of a command line; throws with its errors when it fails. */
-function outputOf(words: readonly string[]): string {
-  const [program, ...rest] = words;
-  const result = spawnSync(program!, rest, { encoding: "utf8", timeout: 120_000 });
-  if (result.status === 0) return result.stdout;
-  throw new Error(`${words.join(" ")}: ${result.error?.message ?? result.stderr}`);
-}
-
 /** Case, what of ours, and of whom, by whose name. */
 const CASES = [
   ["let-through", "ours", "c", "C supervisor"],
@@ -103,7 +90,7 @@ export async function run(options: { readonly runs: number }): Promise<readonly 
     const [program, supervisor] = [join(folder, "calls"), join(folder, "supervisor")];
     writeFileSync(`${program}.c`, PROGRAM);
     outputOf(["cc", "-O1", "-o", program, `${program}.c`]);
-    outputOf(["cc", "-O2", "-o", supervisor, SUPERVISOR]);
+    compileFixture("path-supervisor", supervisor);
     const all = competitors(supervisor);
     const names = Object.keys(all);
     for (const name of names) seconds[name] = [];
