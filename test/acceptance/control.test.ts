@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import {
+  compileText,
   eventually,
   inView,
   missingProgram,
@@ -160,8 +161,7 @@ test("the private call works by the 32-bit entry and opens no more than its boun
 }, async () => {
   using directory = temporaryDirectory();
   const program = join(directory.path, "call");
-  writeFileSync(
-    `${program}.c`,
+  compileText(
     `#include <errno.h>
      #include <fcntl.h>
      #include <stdio.h>
@@ -190,9 +190,9 @@ test("the private call works by the 32-bit entry and opens no more than its boun
        printf("%d\\n", fd >= 0);
        return 0;
      }`,
+    program,
+    "-O1",
   );
-  const compiled = await runProgram(["gcc", "-O1", "-o", program, `${program}.c`]);
-  assert.equal(compiled.code, 0, compiled.stderr);
   const { stdout, code } = await inView(program);
   assert.deepEqual([stdout, code], ['{"id":9,"ok":true,"value":""}\n64 1\n1\n', 0]);
 });

@@ -1,6 +1,6 @@
 // time limit: 240 s
 import assert from "node:assert/strict";
-import { spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import {
@@ -16,7 +16,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { FakeKernel, isModule, type Module } from "../../src/viewos/index.ts";
-import { missingProgram, type Outcome, temporaryDirectory, V2, v2 } from "./v2.ts";
+import { compile, missingProgram, type Outcome, temporaryDirectory, V2, v2 } from "./v2.ts";
 
 /** Writes through a path that another thread changes all the time. */
 const RACE = fileURLToPath(new URL("../../../test/fixtures/module-race.c", import.meta.url));
@@ -134,8 +134,7 @@ test("protect: neither links nor races lead into the tree", async (t) => {
     ls tree; cat tree/kept free`;
   const { stdout } = await withModule(`protect,path=${tree}`, script);
   assert.equal(stdout, "kept\nkept\ngood\n");
-  const program = join(directory.path, "race");
-  assert.equal(spawnSync("gcc", ["-O1", "-pthread", "-o", program, RACE]).status, 0);
+  const program = compile(RACE, join(directory.path, "race"), "-O1", "-pthread");
   const raced = await v2([
     "view",
     "-p",

@@ -2,12 +2,13 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import {
   eventually,
   inView,
+  isRunning,
   missingProgram,
   runProgram,
   temporaryDirectory,
@@ -26,15 +27,6 @@ interface Listed {
 
 async function listed(): Promise<readonly Listed[]> {
   return JSON.parse((await v2(["view", "list", "--json"])).stdout) as Listed[];
-}
-
-/** Neither gone nor dead and not waited for. */
-function isRunning(pid: number): boolean {
-  try {
-    return !readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z ");
-  } catch {
-    return false;
-  }
 }
 
 /** `v2 view OPTIONS -- sh -c SCRIPT` as text for a shell, with the quotes of the script doubled. */

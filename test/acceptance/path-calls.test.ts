@@ -4,24 +4,18 @@
  */
 // time limit: 240 s
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
 import { chmodSync, existsSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { missingProgram, runProgram, temporaryDirectory, v2 } from "./v2.ts";
+import { compile, missingProgram, runProgram, temporaryDirectory, v2 } from "./v2.ts";
 
 const FIXTURES = fileURLToPath(new URL("../../../test/fixtures/", import.meta.url));
 
 /** Compiles a program of test/fixtures. */
 function fixture(folder: string, name: string, ...flags: readonly string[]): string {
-  const program = join(folder, name);
   const source = join(FIXTURES, `${name}.c`);
-  const outcome = spawnSync("gcc", ["-O1", "-Wall", "-pthread", ...flags, "-o", program, source], {
-    encoding: "utf8",
-  });
-  assert.equal(outcome.status, 0, outcome.stderr);
-  return program;
+  return compile(source, join(folder, name), "-O1", "-Wall", "-pthread", ...flags);
 }
 
 /** Runs a script bare and trapped; both must say and return the same. */

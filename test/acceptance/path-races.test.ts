@@ -4,12 +4,11 @@
  */
 // time limit: 300 s
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { missingProgram, runProgram, temporaryDirectory, v2 } from "./v2.ts";
+import { compile, missingProgram, runProgram, temporaryDirectory, v2 } from "./v2.ts";
 
 const SOURCE = fileURLToPath(new URL("../../../test/fixtures/path-races.c", import.meta.url));
 
@@ -50,11 +49,8 @@ for (const [way, description] of WAYS) {
     const reason = missingProgram("gcc", "gcc");
     if (reason !== undefined) return t.skip(reason);
     using parent = temporaryDirectory();
-    const program = join(parent.path, "path-races");
-    const built = spawnSync("gcc", ["-O1", "-Wall", "-pthread", "-o", program, SOURCE], {
-      encoding: "utf8",
-    });
-    assert.equal(built.status, 0, built.stderr);
+    const flags = ["-O1", "-Wall", "-pthread"];
+    const program = compile(SOURCE, join(parent.path, "path-races"), ...flags);
     const bareTree = prepare(join(parent.path, "bare"));
     const bare = await runProgram([program, way, bareTree, String(ROUNDS_BARE)]);
     if (!NOT_EVERYWHERE.has(way)) assert.match(bare.stdout, /^LEAK /, `${way} works`);

@@ -1,13 +1,21 @@
 /** Path calls answered by the supervisor, under stress: nothing is lost, mixed up or left over. */
 // time limit: 300 s
 import assert from "node:assert/strict";
-import { spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { eventually, missingProgram, supervisorOf, temporaryDirectory, V2, v2 } from "./v2.ts";
+import {
+  compile,
+  eventually,
+  missingProgram,
+  supervisorOf,
+  temporaryDirectory,
+  V2,
+  v2,
+} from "./v2.ts";
 
 const SOURCE = fileURLToPath(new URL("../../../test/fixtures/path-stress.c", import.meta.url));
 
@@ -24,10 +32,8 @@ for (const [way, description] of WAYS) {
     const reason = missingProgram("gcc", "gcc");
     if (reason !== undefined) return t.skip(reason);
     using parent = temporaryDirectory();
-    const program = join(parent.path, "path-stress");
-    const words = ["-O1", "-Wall", "-pthread", "-o", program, SOURCE];
-    const built = spawnSync("gcc", words, { encoding: "utf8" });
-    assert.equal(built.status, 0, built.stderr);
+    const flags = ["-O1", "-Wall", "-pthread"];
+    const program = compile(SOURCE, join(parent.path, "path-stress"), ...flags);
     const cwd = join(parent.path, "work");
     mkdirSync(cwd);
     const options = { cwd, timeoutMs: 240_000 };

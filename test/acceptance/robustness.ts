@@ -1,11 +1,11 @@
 /** What the robustness tests share: marked processes, and what a view may leave behind. */
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { eventually, runProgram, type Outcome, temporaryDirectory, V2 } from "./v2.ts";
+import { compile, eventually, type Outcome, runProgram, temporaryDirectory, V2 } from "./v2.ts";
 
 const SCRIPTS = new URL("../../../test/fixtures/robustness/", import.meta.url);
 const GUEST_SOURCE = fileURLToPath(new URL("guest.c", SCRIPTS));
@@ -15,11 +15,7 @@ export const REUSE: string = fileURLToPath(new URL("reuse.py", SCRIPTS));
 
 /** Compiles the guest of the tests and gives its path. */
 export function compiledGuest(directory: string): string {
-  const file = join(directory, "guest");
-  const words = ["-O1", "-pthread", "-o", file, GUEST_SOURCE];
-  const made = spawnSync("gcc", words, { encoding: "utf8" });
-  assert.equal(made.status, 0, made.stderr);
-  return file;
+  return compile(GUEST_SOURCE, join(directory, "guest"), "-O1", "-pthread");
 }
 
 /** A process as proc(5) tells it. */

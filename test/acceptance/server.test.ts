@@ -7,7 +7,6 @@ import {
   existsSync,
   mkdirSync,
   readdirSync,
-  readFileSync,
   readlinkSync,
   writeFileSync,
 } from "node:fs";
@@ -17,6 +16,7 @@ import { nativeLauncher, serverSocketPath } from "../../src/engine/index.ts";
 import { isListening } from "../../src/sys/index.ts";
 import {
   eventually,
+  isRunning,
   missingProgram,
   type Outcome,
   runProgram,
@@ -85,14 +85,6 @@ async function startServer(world: World): Promise<number> {
   first.stdin.end();
   await once(first, "exit");
   return pid!;
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    return !readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z ");
-  } catch {
-    return false;
-  }
 }
 
 const warm = (

@@ -1,11 +1,11 @@
 // runs as: root
 // (only root can make a set-user-id program of root; the views are an ordinary user's)
 import assert from "node:assert/strict";
-import { chmodSync, copyFileSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { ordinaryUser, type OrdinaryUser } from "./as-user.ts";
-import { missingProgram, type Outcome, runProgram } from "./v2.ts";
+import { compileText, missingProgram, type Outcome } from "./v2.ts";
 
 const UID = 64_322;
 
@@ -32,9 +32,7 @@ test("a set-user-id program that insists on root mounts in a view of an ordinary
 }, async () => {
   using user = ordinaryUser(UID);
   const [setuid, plain] = [join(user.path, "old-mount"), join(user.path, "plain")];
-  writeFileSync(`${setuid}.c`, OLD_MOUNT);
-  const compiled = await runProgram(["gcc", "-o", setuid, `${setuid}.c`]);
-  assert.equal(compiled.code, 0, compiled.stderr);
+  compileText(OLD_MOUNT, setuid);
   copyFileSync(setuid, plain);
   chmodSync(setuid, 0o4755);
   chmodSync(plain, 0o755);
@@ -47,9 +45,7 @@ test("a set-user-id program that insists on root mounts in a view of an ordinary
 
 test("being told that it is root gives a program no right", { skip: noCompiler }, async () => {
   using user = ordinaryUser(UID);
-  const program = join(user.path, "try");
-  writeFileSync(
-    `${program}.c`,
+  const program = compileText(
     `#include <stdio.h>
      #include <fcntl.h>
      #include <unistd.h>
@@ -57,8 +53,8 @@ test("being told that it is root gives a program no right", { skip: noCompiler }
        printf("%d %d %d\\n", geteuid(), open("/etc/shadow", O_RDONLY), setuid(0));
        return 0;
      }`,
+    join(user.path, "try"),
   );
-  assert.equal((await runProgram(["gcc", "-o", program, `${program}.c`])).code, 0);
   chmodSync(program, 0o4755);
   const outcome = await viewOf(user, ["--setuid-root"], program);
   assert.equal(outcome.stdout, "0 -1 -1\n");

@@ -2,17 +2,19 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import {
+  compileText,
   eventually,
   missingProgram,
   type Outcome,
+  processesWith,
   supervisorOf,
   temporaryDirectory,
-  V2,
   v2,
+  V2,
 } from "./v2.ts";
 
 interface TraceLine {
@@ -44,11 +46,7 @@ async function traced(argv: readonly string[], options: readonly string[] = []):
 
 /** Compiles a C program and gives its path. */
 function compiled(directory: string, source: string, ...flags: string[]): string {
-  const file = join(directory, "program");
-  writeFileSync(`${file}.c`, source);
-  const made = spawnSync("gcc", ["-O1", "-o", file, `${file}.c`, ...flags], { encoding: "utf8" });
-  assert.equal(made.status, 0, made.stderr);
-  return file;
+  return compileText(source, join(directory, "program"), "-O1", ...flags);
 }
 
 test("a trace shows calls as strace does, on standard error, before their effect", async () => {
@@ -293,12 +291,7 @@ test("kill -9 in the middle of a trace leaves nothing, and so does a reader that
   assert.ok(await eventually(() => existsSync(file) && readFileSync(file, "utf8").length > 4096));
   child.kill("SIGKILL");
   assert.deepEqual(await once(child, "exit"), [null, "SIGKILL"]);
-  const supervisors = (): string =>
-    spawnSync("ps", ["-eo", "stat,args"], { encoding: "utf8" })
-      .stdout.split("\n")
-      .filter((line) => line.includes(name) && !line.startsWith("Z"))
-      .join("\n");
-  assert.ok(await eventually(() => supervisors() === ""), supervisors());
+  assert.ok(await eventually(() => processesWith(name) === ""), processesWith(name));
   const text = readFileSync(file, "utf8");
   assert.ok(text.endsWith(")\n") && text.includes('execve("/bin/true", ["/bin/true"]'));
   // Whoever reads the trace stops reading: the command runs on.

@@ -1,7 +1,8 @@
 /** Running the built `v2` from tests, as a user would. */
+import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -100,4 +101,34 @@ export async function eventually(condition: () => boolean, timeoutMs = 10_000): 
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   return condition();
+}
+
+/** Compiles a C program with `gcc FLAGS`, and gives its path. */
+export function compile(source: string, program: string, ...flags: readonly string[]): string {
+  const made = spawnSync("gcc", ["-o", program, source, ...flags], { encoding: "utf8" });
+  assert.equal(made.status, 0, made.stderr);
+  return program;
+}
+
+/** The same with the text of a program, which is written beside it. */
+export function compileText(text: string, program: string, ...flags: readonly string[]): string {
+  writeFileSync(`${program}.c`, text);
+  return compile(`${program}.c`, program, ...flags);
+}
+
+/** Is a process neither gone nor dead and not waited for? */
+export function isRunning(pid: number): boolean {
+  try {
+    return !readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z ");
+  } catch {
+    return false;
+  }
+}
+
+/** Living processes with a word in their command line, as ps(1) lists them. */
+export function processesWith(word: string): string {
+  return spawnSync("ps", ["-eo", "stat,args"], { encoding: "utf8" })
+    .stdout.split("\n")
+    .filter((line) => line.includes(word) && !line.startsWith("Z"))
+    .join("\n");
 }

@@ -27,14 +27,15 @@ import {
   SYS_X86_64,
 } from "../../src/viewos/index.ts";
 import {
+  compile,
   eventually,
   inView,
   missingProgram,
   runProgram,
   supervisorOf,
   temporaryDirectory,
-  V2,
   v2,
+  V2,
 } from "./v2.ts";
 
 const RUNGS = ["A", "B", "C", "D"] as const;
@@ -243,8 +244,7 @@ for (const rung of ["C", "D"]) {
     if (reason !== undefined) return t.skip(reason);
     using directory = temporaryDirectory();
     const { path } = directory;
-    const compiled = await runProgram(["gcc", "-O1", "-pthread", "-o", join(path, "storm"), STORM]);
-    assert.equal(compiled.code, 0, compiled.stderr);
+    compile(STORM, join(path, "storm"), "-O1", "-pthread");
     const outcome = await inView(
       `cp /bin/echo /mnt/echo; mkdir /mnt/d; echo > /mnt/d/f; ${path}/storm /mnt/d /mnt/echo
        for i in $(seq 20); do
