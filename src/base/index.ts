@@ -5,3 +5,5 @@ export * from "./errno.ts";
 export * from "./errors.ts";
 export * from "./frame-pool.ts";
 export * from "./rng.ts";
+export * from "./time-heap.ts";
+export * from "./virtual-files.ts";

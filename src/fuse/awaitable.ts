@@ -1,6 +1,5 @@
 /** Values that are there, or will be. What is there is used at once, without a turn of the loop. */
-
-export type Awaitable<T> = T | Promise<T>;
+import type { Awaitable } from "../base/index.ts";
 
 /** Is that a promise, of any make? */
 export function isPromise<T>(value: Awaitable<T>): value is Promise<T> {

@@ -1,18 +1,13 @@
 /** From a request to the file system's function, and from its outcome to the body of a reply. */
 import { ERRNO } from "../base/index.ts";
 import type { Exchange } from "./exchange.ts";
-import type { FileSystem } from "./file-system.ts";
+import { type FileSystem, unchangeable } from "./file-system.ts";
 import { FSYNC_DATA_ONLY, GETATTR_HANDLE, NAME_OCTETS_MAX, OPCODE } from "./protocol.ts";
 
 /** 0 or a count, data, a string; or a negative errno. */
 export type Answer = number | Uint8Array | string;
 
 const NO_HANDLE = -1;
-
-/** Errno of a change that the file system does not offer: all of it, or this kind of object. */
-function unchangeable(files: FileSystem): number {
-  return files.write === undefined ? -ERRNO.EROFS : -ERRNO.EPERM;
-}
 
 /** Asks the file system. The request has been checked by `take`. */
 export function call(files: FileSystem, x: Exchange): Answer | Promise<Answer> {

@@ -3,6 +3,7 @@
  * or promises to. The kernel asks about a node only after a `lookup` (or a call that makes one) has
  * told it the number, and says by `forget` how many of these it has dropped.
  */
+import { ERRNO, type VirtualCaller } from "../base/index.ts";
 
 /** Number of a file or directory; 1 is the root. Never used again while the kernel may know it. */
 export type NodeId = number;
@@ -13,15 +14,8 @@ export type Outcome = number | Promise<number>;
 /** Data, or a negative errno. */
 export type DataOutcome = Uint8Array | number | Promise<Uint8Array | number>;
 
-/** Who asks. Read it before the first `await`: afterwards it may be another's. */
-export interface Caller {
-  readonly uid: number;
-  readonly gid: number;
-  /** Thread, in the pid namespace of whoever mounted; 0: nobody in particular. */
-  readonly pid: number;
-  /** Raised when the caller was interrupted: it has its EINTR, nobody waits for an answer. */
-  readonly signal: AbortSignal;
-}
+/** Who asks. */
+export type Caller = VirtualCaller;
 
 /** What stat(2) says. Times are whole seconds and nanoseconds. */
 export interface Attributes {
@@ -229,4 +223,9 @@ export function blankAttributes(): Attributes {
     ctime: 0,
     ctimeNs: 0,
   };
+}
+
+/** Errno of a change that a file system does not offer: all of it, or this kind of object. */
+export function unchangeable(files: Pick<FileSystem, "write">): number {
+  return files.write === undefined ? -ERRNO.EROFS : -ERRNO.EPERM;
 }

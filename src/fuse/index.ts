@@ -2,7 +2,14 @@
  * The door of the FUSE protocol: messages, the server's state machine, the interface of file
  * systems by nodes and by paths, and a file system in memory.
  */
-export { type Awaitable } from "./awaitable.ts";
+export {
+  type Awaitable,
+  isVirtualFiles,
+  type VirtualChange,
+  type VirtualFiles,
+  virtualFiles,
+  type VirtualStat,
+} from "../base/index.ts";
 export { Exchange } from "./exchange.ts";
 export * from "./file-system.ts";
 export { decodeName, encodeName, nameOctets, nameToOctets } from "./names.ts";
@@ -24,10 +31,3 @@ export {
   VirtualFileSystem,
   type VirtualFileSystemOptions,
 } from "./virtual-file-system.ts";
-export {
-  isVirtualFiles,
-  type VirtualChange,
-  type VirtualFiles,
-  virtualFiles,
-  type VirtualStat,
-} from "./virtual-files.ts";

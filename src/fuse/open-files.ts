@@ -1,10 +1,9 @@
 /** Open files of a description by paths: their content while somebody has them open. */
-import { copyOctets, ERRNO } from "../base/index.ts";
-import { after, type Awaitable, isPromise } from "./awaitable.ts";
+import { type Awaitable, copyOctets, ERRNO, type VirtualFiles } from "../base/index.ts";
+import { after, isPromise } from "./awaitable.ts";
 import { Draft } from "./draft.ts";
 import type { Caller } from "./file-system.ts";
 import type { PathNode } from "./path-nodes.ts";
-import type { VirtualFiles } from "./virtual-files.ts";
 
 /** One opening of a file or directory. */
 export interface OpenNode {

@@ -8,7 +8,7 @@ import { type Answer, call, encode } from "./calls.ts";
 import { Exchange } from "./exchange.ts";
 import type { FileSystem } from "./file-system.ts";
 import { DATA_OCTETS_MAX, negotiate, type Session, type SessionOptions } from "./negotiation.ts";
-import { INIT, OPCODE } from "./protocol.ts";
+import { IN_HEADER, INIT, OPCODE } from "./protocol.ts";
 
 /** Where replies go. */
 export interface FuseWire {
@@ -95,7 +95,7 @@ export class FuseServer {
     this.counters.requests++;
     if (problem !== undefined) {
       this.counters.malformed++;
-      if (octets >= 40) this.#finish(x, -ERRNO.EINVAL);
+      if (octets >= IN_HEADER.octets) this.#finish(x, -ERRNO.EINVAL);
       return x;
     }
     switch (x.request.opcode) {

@@ -1,11 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ERRNO } from "../base/index.ts";
+import { ERRNO, isVirtualFiles, type VirtualFiles } from "../base/index.ts";
 import { blankAttributes, type Caller } from "./file-system.ts";
 import { MODE, OPENED } from "./protocol.ts";
 import { blankEntry, FuseReply, ReplyDirectoryList } from "./reply.ts";
 import { VirtualFileSystem, type VirtualFileSystemOptions } from "./virtual-file-system.ts";
-import { isVirtualFiles, type VirtualFiles } from "./virtual-files.ts";
 
 const caller: Caller = { uid: 1, gid: 1, pid: 1, signal: new AbortController().signal };
 const READ_WRITE = 2;

@@ -1,26 +1,26 @@
 /**
- * A description by paths (virtual-files.ts) as a file system by nodes. Nothing is remembered here
- * that the kernel remembers: names, attributes and pages are its caches, by the description's
- * `ttl`. What is kept: nodes that the kernel knows, and content of open files.
+ * A description by paths (base/virtual-files.ts) as a file system by nodes. Nothing is
+ * remembered here that the kernel remembers: names, attributes and pages are its caches, by the
+ * description's `ttl`. What is kept: nodes that the kernel knows, and content of open files.
  */
-import { ERRNO } from "../base/index.ts";
-import { after, type Awaitable } from "./awaitable.ts";
-import type {
-  AttributeChange,
-  Attributes,
-  Caller,
-  DataOutcome,
-  DirectoryList,
-  Entry,
-  FileSystem,
-  OpenFile,
-  Outcome,
+import { type Awaitable, ERRNO, type VirtualFiles, type VirtualStat } from "../base/index.ts";
+import { after } from "./awaitable.ts";
+import {
+  type AttributeChange,
+  type Attributes,
+  type Caller,
+  type DataOutcome,
+  type DirectoryList,
+  type Entry,
+  type FileSystem,
+  type OpenFile,
+  type Outcome,
+  unchangeable,
 } from "./file-system.ts";
 import { nameToOctets } from "./names.ts";
 import { OpenFiles } from "./open-files.ts";
 import { type PathNode, PathNodes } from "./path-nodes.ts";
 import { CHANGE, MODE, MOMENT_TTL, OPEN_FLAGS, OPENED, RENAME } from "./protocol.ts";
-import type { VirtualFiles, VirtualStat } from "./virtual-files.ts";
 import {
   DIRECTORY_OCTETS,
   inodeHint,
@@ -355,8 +355,7 @@ export class VirtualFileSystem implements FileSystem {
 
   #remove(parent: number, name: string, caller: Caller): Outcome {
     const above = this.#node(parent);
-    if (this.#files.remove === undefined)
-      return this.write === undefined ? -ERRNO.EROFS : -ERRNO.EPERM;
+    if (this.#files.remove === undefined) return unchangeable(this);
     return after(this.#open.keep(this.#nodes.child(above, name), caller), () =>
       after(this.#files.remove!(above.below(name), caller), () => {
         this.#nodes.remove(above, name);
@@ -375,7 +374,7 @@ export class VirtualFileSystem implements FileSystem {
   ): Outcome {
     const [above, newAbove] = [this.#node(parent), this.#node(newParent)];
     if (this.#files.rename === undefined) {
-      return this.write === undefined ? -ERRNO.EROFS : -ERRNO.EPERM;
+      return unchangeable(this);
     }
     if ((flags & ~RENAME.noReplace) !== 0) return -ERRNO.EINVAL;
     const [from, to] = [above.below(name), newAbove.below(newName)];
@@ -437,7 +436,7 @@ export class VirtualFileSystem implements FileSystem {
     const path = this.#node(parent).below(name);
     const files = this.#files;
     if (files.create === undefined && files.write === undefined) {
-      return this.write === undefined ? -ERRNO.EROFS : -ERRNO.EPERM;
+      return unchangeable(this);
     }
     const made =
       files.create === undefined

@@ -2,7 +2,7 @@
 import type { AttributeChange, Attributes } from "./file-system.ts";
 import type { PathNode } from "./path-nodes.ts";
 import { CHANGE, MODE } from "./protocol.ts";
-import type { VirtualChange } from "./virtual-files.ts";
+import type { VirtualChange } from "../base/index.ts";
 
 /** An answer of the description that cannot be right. */
 export class NodeError extends Error {

@@ -4,7 +4,7 @@
  * gives the time and comes back when the next one is due. Another kind of stage is another class,
  * one more kind of settings and one line in `stageOf`.
  */
-import { Rng } from "../base/index.ts";
+import { Rng, TimeHeap } from "../base/index.ts";
 
 /** A frame that arrives, and when. */
 export interface Delivery {
@@ -67,7 +67,6 @@ export const LINE_FRAMES_MAX = 4096;
 const LINE_OCTETS_MAX = 64 * 1024 * 1024;
 
 interface UnderWay<T> extends Delivery {
-  readonly order: number;
   readonly rider: T;
 }
 
@@ -77,10 +76,8 @@ export class DelayLine<T> {
   /** Frames that the stage let go nowhere, and that found the line full. */
   lost = 0;
   overflowed = 0;
-  /** Binary heap: an entry is not before its parent. */
-  readonly #heap: UnderWay<T>[] = [];
+  readonly #underWay = new TimeHeap<UnderWay<T>>();
   #octets = 0;
-  #order = 0;
 
   constructor(stage: ImpairmentStage) {
     this.stage = stage;
@@ -88,12 +85,12 @@ export class DelayLine<T> {
 
   /** Frames under way. */
   get size(): number {
-    return this.#heap.length;
+    return this.#underWay.size;
   }
 
   /** When the next frame arrives; infinite: none is under way. */
   get nextMs(): number {
-    return this.#heap[0]?.atMs ?? Number.POSITIVE_INFINITY;
+    return this.#underWay.first?.atMs ?? Number.POSITIVE_INFINITY;
   }
 
   /** @param rider comes out with every delivery of this frame. */
@@ -102,58 +99,23 @@ export class DelayLine<T> {
     if (deliveries.length === 0) this.lost++;
     for (const delivery of deliveries) {
       const octets = this.#octets + delivery.frame.length;
-      if (this.#heap.length >= LINE_FRAMES_MAX || octets > LINE_OCTETS_MAX) {
+      if (this.#underWay.size >= LINE_FRAMES_MAX || octets > LINE_OCTETS_MAX) {
         this.overflowed++;
         continue;
       }
       this.#octets = octets;
-      this.#up({ ...delivery, rider, order: this.#order++ });
+      this.#underWay.push({ ...delivery, rider });
     }
   }
 
   /** The next frame that has arrived by now, which stays; undefined: none. */
   peek(nowMs: number): (Delivery & { readonly rider: T }) | undefined {
-    const next = this.#heap[0];
+    const next = this.#underWay.first;
     return next === undefined || next.atMs > nowMs ? undefined : next;
   }
 
   /** Takes out what `peek` gave. */
   shift(): void {
-    const [first] = this.#heap;
-    const last = this.#heap.pop();
-    if (first === undefined || last === undefined) return;
-    this.#octets -= first.frame.length;
-    if (first !== last) this.#down(last);
+    this.#octets -= this.#underWay.shift()?.frame.length ?? 0;
   }
-
-  #up(entry: UnderWay<T>): void {
-    const heap = this.#heap;
-    let at = heap.length;
-    heap.push(entry);
-    while (at > 0) {
-      const parent = (at - 1) >> 1;
-      if (!isBefore(entry, heap[parent]!)) break;
-      heap[at] = heap[parent]!;
-      at = parent;
-    }
-    heap[at] = entry;
-  }
-
-  #down(entry: UnderWay<T>): void {
-    const heap = this.#heap;
-    let at = 0;
-    for (;;) {
-      let child = 2 * at + 1;
-      if (child >= heap.length) break;
-      if (child + 1 < heap.length && isBefore(heap[child + 1]!, heap[child]!)) child++;
-      if (!isBefore(heap[child]!, entry)) break;
-      heap[at] = heap[child]!;
-      at = child;
-    }
-    heap[at] = entry;
-  }
-}
-
-function isBefore(a: UnderWay<unknown>, b: UnderWay<unknown>): boolean {
-  return a.atMs < b.atMs || (a.atMs === b.atMs && a.order < b.order);
 }

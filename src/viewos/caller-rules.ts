@@ -11,7 +11,6 @@ const CLONE_FS = 0x200n;
 const CLONE_THREAD = 0x10000n;
 /** CLONE_NEWNS and CLONE_NEWUSER. */
 const NEW_MOUNTS_OR_USERS = 0x10020000n;
-const EOPNOTSUPP = 95;
 
 const flags = (mask: bigint, value: bigint, differs = false): ArgumentTest => ({
   argument: 0,
@@ -76,6 +75,6 @@ export function callerRules(): FilterRule[] {
     ...rule("clone", tell, [NEW_NAMESPACES]),
     ...rule("clone", tell, [flags(CLONE_FS | CLONE_THREAD, CLONE_FS)]),
     ...rule("clone3", { kind: "errno", errno: ERRNO.ENOSYS }),
-    ...rule("landlock_create_ruleset", { kind: "errno", errno: EOPNOTSUPP }),
+    ...rule("landlock_create_ruleset", { kind: "errno", errno: ERRNO.EOPNOTSUPP }),
   ]);
 }

@@ -15,6 +15,7 @@ import {
   missingCalls,
   type Trap,
   trapRules,
+  trapsOf,
 } from "./traps.ts";
 
 const X86 = new SyscallTable(AUDIT_ARCH_X86_64);
@@ -132,6 +133,7 @@ test("what a filter does not trap is told by the names of the calls", () => {
   const onlyWriting = handlerTraps("open", { write: true });
   assert.deepEqual(missing("open", onlyWriting), ["open", "openat"]);
   assert.deepEqual(missingCalls(onlyWriting, trapRules(onlyWriting)), []);
+  assert.deepEqual(missingCalls(onlyWriting, trapRules(trapsOf(["writing"]))), []);
 });
 
 test("traps survive the way to another process", () => {

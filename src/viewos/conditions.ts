@@ -13,7 +13,7 @@ import {
   socketcallNumbers,
 } from "./operations.ts";
 import type { ArgumentTest } from "./filter.ts";
-import type { Trap } from "./traps.ts";
+import { type Trap, WRITING_OPEN } from "./traps.ts";
 
 /** One value, or any of several. */
 export type OneOf<T> = T | readonly T[];
@@ -120,22 +120,11 @@ function socketcallTraps(operation: Operation): readonly Trap[] {
   }));
 }
 
-const O_ACCMODE = 3;
-const O_CREAT = 0o100;
-const O_TRUNC = 0o1000;
-
-/** Open flags that write: any access mode but read-only, or O_CREAT, or O_TRUNC. */
-const WRITING = [
-  { mask: O_ACCMODE, value: 0, differs: true },
-  { mask: O_CREAT, value: O_CREAT },
-  { mask: O_TRUNC, value: O_TRUNC },
-] as const;
-
 /** The traps that a handler of an operation needs, under its condition. */
 export function handlerTraps(operation: Operation, when: Condition): readonly Trap[] {
   const names = operationCalls(operation);
   if (operation === "open" && when.write === true) {
-    return WRITING.map((openFlags) => ({ calls: [], names, openFlags }));
+    return [{ calls: [], names, openFlags: WRITING_OPEN }];
   }
   if (operation === "socket" && when.family !== undefined) {
     const families = asList(when.family).map((name) => familyNumber(name) ?? 0);

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { FakeKernel } from "./fake-kernel.ts";
 import { GuestErrno } from "./fake-tree.ts";
 import { asDecision, isModule, module, type ModuleDefinition, summarize } from "./module.ts";
-import { vfs } from "./virtual-files.ts";
+import { virtualFiles as vfs } from "../base/index.ts";
 
 const fails = (code: string) => ({ name: "GuestErrno", code });
 

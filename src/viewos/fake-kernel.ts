@@ -3,14 +3,13 @@
  * process, deterministic, without Linux. Calls go through the inserted modules as those of a guest
  * do; what they pass on is done to the tree of files. A call that fails throws a GuestErrno.
  */
-import { errnoName, type ErrnoName } from "../base/index.ts";
+import { type ErrnoName, errnoName, type VirtualStat } from "../base/index.ts";
 import { FakeTree, GuestErrno } from "./fake-tree.ts";
 import type { Decision, Module, MountRequest } from "./module.ts";
 import { parseOptions } from "./module.ts";
 import { ModuleChain } from "./module-chain.ts";
 import { absolutePath, opensForWriting } from "./operation-fields.ts";
 import type { Operation, OperationFields, SocketAddress, UtsName } from "./operations.ts";
-import type { VirtualStat } from "./virtual-files.ts";
 
 /** What the fake world is like. */
 export interface FakeWorld {

@@ -1,6 +1,5 @@
 /** A tree of files in memory, with mounts of virtual file systems; the disk of the fake kernel. */
-import type { ErrnoName } from "../base/index.ts";
-import type { VirtualCaller, VirtualFiles, VirtualStat } from "./virtual-files.ts";
+import type { ErrnoName, VirtualCaller, VirtualFiles, VirtualStat } from "../base/index.ts";
 
 /** How a call of the fake kernel fails. A virtual file system may throw it, too. */
 export class GuestErrno extends Error {

@@ -25,4 +25,11 @@ export * from "./syscalls.ts";
 export { quoteOctets } from "./syscall-text.ts";
 export * from "./traps.ts";
 export * from "./view-tree.ts";
-export * from "./virtual-files.ts";
+export {
+  type Awaitable,
+  type VirtualCaller,
+  type VirtualChange,
+  type VirtualFiles,
+  type VirtualStat,
+  virtualFiles as vfs,
+} from "../base/index.ts";

@@ -3,7 +3,15 @@
  * and functions; who runs it (a thread of a supervisor, the fake kernel of a test) is not its
  * business.
  */
-import { ERRNO, type ErrnoName, EXIT, V2Error } from "../base/index.ts";
+import {
+  type Awaitable,
+  ERRNO,
+  type ErrnoName,
+  EXIT,
+  V2Error,
+  type VirtualFiles,
+  type VirtualStat,
+} from "../base/index.ts";
 import { type Condition, handlerTraps, type When } from "./conditions.ts";
 import {
   CANNOT_EMULATE,
@@ -15,7 +23,6 @@ import {
   type UtsName,
 } from "./operations.ts";
 import type { Trap } from "./traps.ts";
-import type { Awaitable, VirtualFiles, VirtualStat } from "./virtual-files.ts";
 
 /** Other files for a call than those it names. */
 export interface OtherPaths {

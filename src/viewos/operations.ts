@@ -160,11 +160,6 @@ const ROWS: { readonly [operation in Operation]: OperationRow } = {
 /** All operations, in the order of documents. */
 export const OPERATIONS = Object.keys(ROWS) as readonly Operation[];
 
-/** 0: always trapped. 2: rare, trapped in every view. 3: trapped when it is asked for. */
-export function operationLevel(operation: Operation): 0 | 2 | 3 {
-  return ROWS[operation].level;
-}
-
 /** Endings of calls that are the same with wider fields, on i386. */
 const WIDER = ["", "32", "64", "_time64"] as const;
 const WIDER_ENDING = /(?:_time64|64|32)$/;
@@ -212,8 +207,8 @@ export class OperationTable {
 
   /** The operation of a call; undefined for calls that no handler can answer. */
   of(call: Syscall, low: (index: number) => number): Operation | undefined {
-    const base = call.name.replace(WIDER_ENDING, "");
-    const found = this.#byName.get(call.name) ?? this.#byName.get(base);
+    const found =
+      this.#byName.get(call.name) ?? this.#byName.get(call.name.replace(WIDER_ENDING, ""));
     if (found === "unlink" && call.name === "unlinkat" && (low(2) & AT_REMOVEDIR) !== 0) {
       return "rmdir";
     }

@@ -3,6 +3,7 @@
  * the file really has in the view: no symbolic link, no `..`, no other spelling is left in it, and
  * the call is then performed on that very file.
  */
+import { MS } from "./mount-options.ts";
 import type { PathOperation } from "./path-shapes.ts";
 
 /** What is about to happen to a file. */
@@ -30,11 +31,8 @@ const MAKES_ITS_OWN_FILES = /^(?:tmpfs|ramfs|proc|sysfs|devpts|mqueue|cgroup2?|f
  * denied file another path.
  */
 export function isMountAllowed(type: string, flags: number): boolean {
-  const MS_REMOUNT = 0x20;
-  const MS_BIND = 0x1000;
-  const MS_MOVE = 0x2000;
-  if ((flags & MS_REMOUNT) !== 0) return true;
-  return (flags & (MS_BIND | MS_MOVE)) === 0 && MAKES_ITS_OWN_FILES.test(type);
+  if ((flags & MS.REMOUNT) !== 0) return true;
+  return (flags & (MS.BIND | MS.MOVE)) === 0 && MAKES_ITS_OWN_FILES.test(type);
 }
 
 /** A path that is denied, with all below it. */

@@ -95,8 +95,8 @@ function openTests(call: Syscall, test: OpenFlagsTest | undefined): readonly Arg
   ];
 }
 
-/** Opens that may change a file: anything but a plain O_RDONLY. */
-const WRITING_OPEN: OpenFlagsTest = { mask: 0o1103, value: 0, differs: true };
+/** Opens that may change a file: any access mode but read-only, or O_CREAT, or O_TRUNC. */
+export const WRITING_OPEN: OpenFlagsTest = { mask: 0o1103, value: 0, differs: true };
 
 /**
  * Traps of path calls that are answered, by words: classes, groups, calls, and `writing`: all calls

@@ -11,10 +11,22 @@
  * Paths begin with a slash and are relative to the mount point, `/` is its root. Every function may
  * be async; a slow one holds up nobody but its own caller. An error with an errno's name as `code`
  * is that errno for whoever asked; any other is EIO. Octets of a name that are no UTF-8 appear as
- * lone surrogates (names.ts).
+ * lone surrogates (fuse/names.ts). Modules of View-OS give such a description, the FUSE server
+ * serves it, and the fake kernel shows it to tests.
  */
-import type { Awaitable } from "./awaitable.ts";
-import type { Caller } from "./file-system.ts";
+
+/** Now, or later. */
+export type Awaitable<T> = T | Promise<T>;
+
+/** Who asks. Read it before the first `await`: afterwards it may be another's. */
+export interface VirtualCaller {
+  readonly uid: number;
+  readonly gid: number;
+  /** Thread, in the pid namespace of whoever mounted; 0: nobody in particular. */
+  readonly pid: number;
+  /** Raised when the caller was interrupted: it has its EINTR, nobody waits for an answer. */
+  readonly signal: AbortSignal;
+}
 
 /** What stat(2) says; a missing field has a sensible value. */
 export interface VirtualStat {
@@ -45,33 +57,38 @@ export interface VirtualChange {
 /** A virtual file system. Without `write` and `writeAt` it is read-only. */
 export interface VirtualFiles {
   /** Names in a directory. */
-  list(path: string, caller: Caller): Awaitable<Iterable<string>>;
+  list(path: string, caller: VirtualCaller): Awaitable<Iterable<string>>;
   /** Undefined: there is no such file. */
-  stat(path: string, caller: Caller): Awaitable<VirtualStat | undefined>;
+  stat(path: string, caller: VirtualCaller): Awaitable<VirtualStat | undefined>;
   /** Whole content of a file, or, without `readlink`, where a link leads. */
-  read?(path: string, caller: Caller): Awaitable<string | Uint8Array>;
+  read?(path: string, caller: VirtualCaller): Awaitable<string | Uint8Array>;
   /** A piece of a file, for large ones; fewer octets only at the end. Needs sizes in `stat`. */
-  readAt?(path: string, offset: number, octets: number, caller: Caller): Awaitable<Uint8Array>;
+  readAt?(
+    path: string,
+    offset: number,
+    octets: number,
+    caller: VirtualCaller,
+  ): Awaitable<Uint8Array>;
   /**
    * Replaces the content; a new file is made so, unless there is `create`. Called when the file is
    * closed or synced, not for each write.
    */
-  write?(path: string, content: Uint8Array, caller: Caller): Awaitable<void>;
+  write?(path: string, content: Uint8Array, caller: VirtualCaller): Awaitable<void>;
   /** Writes a piece, for large files. `data` is gone when the call, or its promise, is over. */
-  writeAt?(path: string, data: Uint8Array, offset: number, caller: Caller): Awaitable<void>;
+  writeAt?(path: string, data: Uint8Array, offset: number, caller: VirtualCaller): Awaitable<void>;
   /** Cuts or extends; with `writeAt` it is needed for `>` and truncate(1). */
-  truncate?(path: string, size: number, caller: Caller): Awaitable<void>;
+  truncate?(path: string, size: number, caller: VirtualCaller): Awaitable<void>;
   /** Makes an empty file. */
-  create?(path: string, mode: number, caller: Caller): Awaitable<void>;
-  mkdir?(path: string, mode: number, caller: Caller): Awaitable<void>;
+  create?(path: string, mode: number, caller: VirtualCaller): Awaitable<void>;
+  mkdir?(path: string, mode: number, caller: VirtualCaller): Awaitable<void>;
   /** Removes a file or link, or an empty directory. */
-  remove?(path: string, caller: Caller): Awaitable<void>;
+  remove?(path: string, caller: VirtualCaller): Awaitable<void>;
   /** Moves a file, or a directory with all in it; what `to` was before is gone. */
-  rename?(from: string, to: string, caller: Caller): Awaitable<void>;
-  readlink?(path: string, caller: Caller): Awaitable<string>;
-  symlink?(path: string, target: string, caller: Caller): Awaitable<void>;
+  rename?(from: string, to: string, caller: VirtualCaller): Awaitable<void>;
+  readlink?(path: string, caller: VirtualCaller): Awaitable<string>;
+  symlink?(path: string, target: string, caller: VirtualCaller): Awaitable<void>;
   /** Without it modes and owners cannot be changed, and new times are forgotten. */
-  change?(path: string, change: VirtualChange, caller: Caller): Awaitable<void>;
+  change?(path: string, change: VirtualChange, caller: VirtualCaller): Awaitable<void>;
   /**
    * Seconds for which the kernel may remember what it was told; default 1. Infinity: until
    * `changed` says otherwise.
