@@ -26,6 +26,5 @@ export async function run(invocation: Invocation): Promise<number> {
   Object.assign(process.env, plan.env);
   const given = words.slice(words[2] === "--" ? 3 : 2);
   const command = given.length > 0 ? given : [process.env["SHELL"] ?? "/bin/sh"];
-  const traps = view.modules === undefined ? {} : { modules: view.modules };
-  becomeGuest(session, { view: { pid: view.pid } }, command, inherited, traps);
+  becomeGuest(session, { view: { pid: view.pid } }, command, inherited, view.traps);
 }

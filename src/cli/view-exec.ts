@@ -36,9 +36,5 @@ export async function run(invocation: Invocation): Promise<number> {
   const session = inside ?? connectToView(name);
   const command = argv.length > 0 ? argv : [process.env["SHELL"] ?? "/bin/sh"];
   if (isPromptingShell(command)) showInPrompt(name, command[0]);
-  const traps = {
-    ...(view.paths === undefined ? {} : { paths: view.paths }),
-    ...(view.modules === undefined ? {} : { modules: view.modules }),
-  };
-  becomeGuest(session, existingView(view), command, inherited, traps, inside !== undefined);
+  becomeGuest(session, existingView(view), command, inherited, view.traps, inside !== undefined);
 }

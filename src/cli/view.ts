@@ -4,22 +4,21 @@ import { EXIT, V2Error } from "../base/index.ts";
 import {
   becomeGuest,
   claimViewName,
-  enterServer,
   identityMaps,
   newView,
   parseInsertion,
   parseRung,
   parseViewNet,
   type PathTraps,
-  rungWithNamespaces,
   sessionOfOwnView,
+  sessionWithServer,
   startSupervisor,
   TRACED_BY_DEFAULT,
   type TraceOptions,
   viewInside,
   type ViewTraps,
 } from "../engine/index.ts";
-import { inheritedDescriptors, probeSeccompNotify, viewRefusal } from "../sys/index.ts";
+import { inheritedDescriptors } from "../sys/index.ts";
 import { CLASS_GROUPS, isTrapName, parseMountSpec, SYSCALL_CLASSES } from "../viewos/index.ts";
 import type { Invocation } from "./command.ts";
 import { isServed } from "./view-request.ts";
@@ -92,21 +91,6 @@ function openTraceFile(file: string): number {
   }
 }
 
-/**
- * Starts the user's server; the first view need not wait until it runs. Undefined when the host has
- * no namespaces for it.
- */
-function startServer(): { readonly pid: number; readonly session: number } | undefined {
-  const interpreter = new URL("./view-request.js", import.meta.url).href;
-  const config = { name: undefined, net: [], traps: {}, interpreter };
-  try {
-    return startSupervisor({ root: false, orphan: true, config, rung: rungWithNamespaces() });
-  } catch (error) {
-    if (error instanceof V2Error && error.code === "VIEW_REFUSED") return undefined;
-    throw error;
-  }
-}
-
 /** The shell whose prompt shows the view: the command, or what a start-up script ends in. */
 function promptingShell(
   options: Invocation["options"],
@@ -142,36 +126,33 @@ export async function run(invocation: Invocation): Promise<number> {
   const rung = parseRung((options["engine"] as string | undefined) ?? "auto");
   const words = [...invocation.words, ...invocation.rest];
   const argv = words.length > 0 ? words : [process.env["SHELL"] ?? "/bin/sh"];
+  const root = options["root"] === true;
+  const network = net.length > 0;
+  const facts = { net, ...(name === undefined ? {} : { name }) };
+  const prompt = (label: string): void => {
+    if (options["no-prompt"] !== true) showInPrompt(label, promptingShell(options, argv));
+  };
   const session = sessionOfOwnView();
   if (session !== undefined) {
     if (trace !== undefined) throw noTrapsInside("trace");
     if (paths !== undefined) throw noTrapsInside("trap");
     if (modules.length > 0) throw noTrapsInside("module");
-    if (name !== undefined && options["no-prompt"] !== true) {
-      showInPrompt(name, promptingShell(options, argv));
-    }
-    const facts = { ...(name === undefined ? {} : { name }), net };
-    const root = options["root"] === true;
-    const destination = viewInside({ facts, root, hostName: name, mounts });
-    becomeGuest(session, destination, argv, inherited);
+    if (name !== undefined) prompt(name);
+    becomeGuest(session, viewInside({ facts, root, hostName: name, mounts }), argv, inherited);
   }
   if (name !== undefined) claimViewName(name);
-  // What the host refuses is told by whoever makes a supervisor.
-  const isServable =
-    isServed(options) && viewRefusal(net.length > 0) === undefined && probeSeccompNotify().works;
-  const server = isServable ? (enterServer() ?? startServer()) : undefined;
+  const interpreter = new URL("./view-request.js", import.meta.url).href;
+  const server = isServed(options) ? sessionWithServer(interpreter, network) : undefined;
   if (server !== undefined) {
     const { pid, session: way } = server;
-    const shown = name ?? `view[${pid}]`;
-    if (options["no-prompt"] !== true) showInPrompt(shown, promptingShell(options, argv));
-    const facts = { net, ...(name === undefined ? {} : { name }) };
-    const maps = identityMaps(options["root"] === true);
-    const view = { supervisorPid: pid, maps, facts, hostName: name, mounts };
-    becomeGuest(way, newView({ ...view, network: net.length > 0 }), argv, inherited);
+    prompt(name ?? `view[${pid}]`);
+    const maps = identityMaps(root);
+    const view = { supervisorPid: pid, maps, facts, hostName: name, mounts, network };
+    becomeGuest(way, newView(view), argv, inherited);
   }
   const file = trace?.file === undefined ? undefined : openTraceFile(trace.file);
   const supervisor = startSupervisor({
-    root: options["root"] === true,
+    root,
     orphan: true,
     config: { name, net, traps, modules, log: modules.length > 0 },
     ...(modules.length === 0 ? {} : { logTo: STANDARD_ERROR }),
@@ -180,10 +161,8 @@ export async function run(invocation: Invocation): Promise<number> {
     filtering: options["filtering"] === true,
   });
   if (file !== undefined) closeSync(file);
-  const shownAs = name ?? `view[${supervisor.pid}]`;
-  if (options["no-prompt"] !== true) showInPrompt(shownAs, promptingShell(options, argv));
-  const network = net.length > 0;
   const { pid, session: first, outside } = supervisor;
+  prompt(name ?? `view[${pid}]`);
   const to = { supervisorPid: pid, hostName: name, mounts, network, outside };
   becomeGuest(first, newView(to), argv, inherited, supervisor.traps);
 }

@@ -14,9 +14,16 @@ import {
   type SessionMessage,
 } from "../sys/index.ts";
 import type { GroundId } from "./grounds.ts";
-import { explainFailure } from "./launch-failures.ts";
-import { factsOf, MESSAGE, MESSAGE_HEADER_OCTETS, type ViewFacts } from "./launch-steps.ts";
-import type { AdoptedView, WorkerCommand } from "./notify-worker.ts";
+import { explainFailure } from "./launcher-answers.ts";
+import {
+  type AdoptedView,
+  enteredGuest,
+  factsOf,
+  MESSAGE,
+  valueOf,
+  type ViewFacts,
+} from "./launch-steps.ts";
+import type { WorkerCommand } from "./notify-worker.ts";
 
 export interface DoorWorkerData {
   /** Session of the launcher that the server was started for. */
@@ -156,8 +163,7 @@ class Door {
       return;
     }
     const { octets, uid } = message;
-    const view = new DataView(octets.buffer, octets.byteOffset);
-    const value = octets.length >= MESSAGE_HEADER_OCTETS ? view.getUint32(1, true) : 0;
+    const value = valueOf(message);
     const pid = message.pid ?? value;
     switch (octets[0]) {
       case MESSAGE.hello:
@@ -184,16 +190,13 @@ class Door {
   }
 
   #enter(session: number, message: SessionMessage, pid: number): void {
-    const [listener, mounts, names, users] = message.descriptors;
-    if (listener === undefined || mounts === undefined) return;
-    if (names === undefined || users === undefined) return;
-    const ground = fstatSync(mounts, { bigint: true }).ino;
-    const userNamespace = fstatSync(users, { bigint: true }).ino;
-    closeDescriptor(users);
-    const view = { listener, mounts, names };
+    const guest = enteredGuest(message);
+    if (guest === undefined) return;
+    const { view, userNamespace } = guest;
+    const ground = fstatSync(view.mounts, { bigint: true }).ino;
     this.#changed = true;
     this.#views.set(ground, view);
-    this.#quiet.set(listener, ground);
+    this.#quiet.set(view.listener, ground);
     const facts = factsOf(message);
     this.#post({ kind: "entered", session, pid, ground, userNamespace, facts, view });
   }

@@ -7,6 +7,7 @@ import { pathToFileURL } from "node:url";
 import { Worker } from "node:worker_threads";
 import { ERRNO, errnoName, errnoText, V2Error } from "../base/index.ts";
 import { closeFd, fuseMountData, makePipe, mount, openFuseDevice, umount2 } from "../sys/index.ts";
+import { MS } from "../viewos/index.ts";
 import type { FuseHandOver, FuseWorkerData, FuseWorkerEvent, ModuleOfView } from "./fuse-worker.ts";
 
 /** A file system that a module describes. */
@@ -19,7 +20,7 @@ export interface VirtualMountOptions {
   readonly target: string;
   /** For the module: `a,b=c` as { a: "", b: "c" }. */
   readonly options?: { readonly [name: string]: string };
-  /** MS_* flags; default MS_NOSUID | MS_NODEV. */
+  /** MS_* flags; default MS.NOSUID | MS.NODEV. */
   readonly flags?: number;
   /** Who mounts, in the numbers of the mounter's user namespace; default: this process. */
   readonly uid?: number;
@@ -38,8 +39,6 @@ export const OWN_FILE_SYSTEMS: { readonly ram: URL; readonly real: URL } = {
   real: new URL("./fuse-real.js", import.meta.url),
 };
 
-const MS_NOSUID = 2;
-const MS_NODEV = 4;
 const MNT_DETACH = 2;
 
 /**
@@ -56,7 +55,7 @@ export function mountFuse(descriptor: number, options: VirtualMountOptions): num
     octets(source),
     octets(options.target),
     octets(`fuse.${type}`),
-    options.flags ?? MS_NOSUID | MS_NODEV,
+    options.flags ?? MS.NOSUID | MS.NODEV,
     octets(fuseMountData({ descriptor, uid, gid, allowOther })),
   );
 }

@@ -21,7 +21,7 @@ export {
 export type { ViewRequest } from "./launch-answer.ts";
 export { identityMaps } from "./launch.ts";
 export { nativeLauncher } from "./native-launcher.ts";
-export { enterServer, serverSocketPath } from "./view-server.ts";
+export { serverSocketPath } from "./view-server.ts";
 export type { ViewTraps } from "./view-traps.ts";
 export { TRACED_BY_DEFAULT, type TraceOptions } from "./tracer.ts";
 export { type InsertOptions, parseInsertion } from "./modules.ts";
@@ -32,7 +32,6 @@ export {
   type Rung,
   type RungReport,
   RUNGS,
-  rungWithNamespaces,
 } from "./rungs.ts";
 export {
   becomeGuest,
@@ -40,6 +39,7 @@ export {
   existingView,
   newView,
   sessionOfOwnView,
+  sessionWithServer,
   startSupervisor,
   viewInside,
 } from "./start.ts";

@@ -2,7 +2,9 @@
  * The words of a launch program: what a launcher says to the supervisor, and the steps that several
  * programs share. Messages travel over a sequenced-packet socket; the first octet tells the kind.
  */
+import { fstatSync } from "node:fs";
 import {
+  closeDescriptor,
   type Address,
   LaunchProgram,
   type Result,
@@ -66,10 +68,43 @@ export const LISTENER_MESSAGE_FLAGS = 0x4880;
 /** Octets of a message: kind, then a 32-bit value, then text. */
 export const MESSAGE_HEADER_OCTETS = 5;
 
+/** The value of a message: a process number, an errno; 0 when it has none. */
+export function valueOf({ octets }: SessionMessage): number {
+  if (octets.length < MESSAGE_HEADER_OCTETS) return 0;
+  return new DataView(octets.buffer, octets.byteOffset).getInt32(1, true);
+}
+
+/** The text of a message. */
+export function textOf({ octets }: SessionMessage): string {
+  return new TextDecoder().decode(octets.subarray(MESSAGE_HEADER_OCTETS));
+}
+
 /** What a launcher says of its view, in the messages that have it. */
 export function factsOf(message: SessionMessage): ViewFacts {
-  const text = new TextDecoder().decode(message.octets.subarray(MESSAGE_HEADER_OCTETS));
+  const text = textOf(message);
   return text === "" ? {} : (JSON.parse(text) as ViewFacts);
+}
+
+/** Descriptors of a view that another thread has taken in; they belong to the worker then. */
+export interface AdoptedView {
+  readonly listener: number;
+  readonly mounts: number;
+  readonly names: number;
+}
+
+/**
+ * Takes what a guest sends when its filter is in place; undefined when something is missing.
+ * @returns its descriptors, and the identity of its user namespace
+ */
+export function enteredGuest({
+  descriptors,
+}: SessionMessage): { readonly view: AdoptedView; readonly userNamespace: bigint } | undefined {
+  const [listener, mounts, names, users] = descriptors;
+  if (listener === undefined || mounts === undefined) return undefined;
+  if (names === undefined || users === undefined) return undefined;
+  const userNamespace = fstatSync(users, { bigint: true }).ino;
+  closeDescriptor(users);
+  return { view: { listener, mounts, names }, userNamespace };
 }
 
 /** What the supervisor is told of a view that it did not know of. */

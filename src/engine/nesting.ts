@@ -19,7 +19,7 @@ import {
 } from "../sys/index.ts";
 import { MS } from "../viewos/index.ts";
 import type { Ground, GroundId, Grounds } from "./grounds.ts";
-import { MESSAGE_HEADER_OCTETS } from "./launch-steps.ts";
+import { textOf } from "./launch-steps.ts";
 import type { Answer } from "./answer.ts";
 
 const SLASH = Uint8Array.of(0x2f);
@@ -103,7 +103,7 @@ export class Nesting {
       ground: ground.mnt,
       parent: origin.parent,
       userNamespace,
-      facts: new TextDecoder().decode(message.octets.subarray(MESSAGE_HEADER_OCTETS)),
+      facts: textOf(message),
       standardError,
     };
   }

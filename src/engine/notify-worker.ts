@@ -3,7 +3,6 @@
  * namespaces, takes sessions from launchers, and answers trapped calls. It never touches Node's
  * event loop.
  */
-import { fstatSync } from "node:fs";
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { ERRNO } from "../base/index.ts";
 import {
@@ -22,8 +21,15 @@ import { type Answer, failure, reply } from "./answer.ts";
 import { ConnectionCount, ControlDoor } from "./control-door.ts";
 import { DebugLog } from "./debug-log.ts";
 import { type GroundId, Grounds } from "./grounds.ts";
-import { explainFailure } from "./launch-failures.ts";
-import { factsOf, MESSAGE, MESSAGE_HEADER_OCTETS, type ViewFacts } from "./launch-steps.ts";
+import { explainFailure } from "./launcher-answers.ts";
+import {
+  type AdoptedView,
+  enteredGuest,
+  factsOf,
+  MESSAGE,
+  valueOf,
+  type ViewFacts,
+} from "./launch-steps.ts";
 import type { OutsideConfig } from "./launch-outside.ts";
 import { ModuleCalls } from "./module-calls.ts";
 import { type ModuleMountEvent, ModuleMounts } from "./module-mounts.ts";
@@ -36,13 +42,6 @@ import { Tracer } from "./tracer.ts";
 import { TrappedCalls } from "./trapped-calls.ts";
 import { NO_SETTINGS } from "./view-settings.ts";
 import type { ViewTraps } from "./view-traps.ts";
-
-/** Descriptors of a view that another thread has taken in; they belong to the worker then. */
-export interface AdoptedView {
-  readonly listener: number;
-  readonly mounts: number;
-  readonly names: number;
-}
 
 export interface NotifyWorkerData {
   /** The first launcher's session; undefined: the view exists, see `adopted`. */
@@ -345,8 +344,7 @@ class NotifyLoop {
       closeDescriptor(session);
       return;
     }
-    const view = new DataView(message.octets.buffer, message.octets.byteOffset);
-    const value = message.octets.length >= MESSAGE_HEADER_OCTETS ? view.getUint32(1, true) : 0;
+    const value = valueOf(message);
     const pid = message.pid ?? value;
     switch (message.octets[0]) {
       case MESSAGE.network:
@@ -391,12 +389,10 @@ class NotifyLoop {
 
   /** A guest is in: keep its listener, and the view's namespaces when they are new. */
   #enter(session: number, message: SessionMessage, pid: number): void {
-    const [listener, mounts, names, users] = message.descriptors;
-    if (listener === undefined || mounts === undefined || names === undefined) return;
-    if (users === undefined) return;
-    const userNamespace = fstatSync(users, { bigint: true }).ino;
-    closeDescriptor(users);
-    const ground = this.#adopt({ listener, mounts, names }, pid);
+    const guest = enteredGuest(message);
+    if (guest === undefined) return;
+    const { view, userNamespace } = guest;
+    const ground = this.#adopt(view, pid);
     const facts = factsOf(message);
     this.#post({ kind: "entered", pid, session, ground, userNamespace, facts });
   }

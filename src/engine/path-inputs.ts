@@ -129,8 +129,8 @@ export class PathInputs {
 
   #string(request: NotifyListener, index: number, memory: GuestMemory, limit: number): number {
     const length = memory.path(request.pid, request.argument(index), this.text, limit);
-    if (length < 0) return -length === ERRNO.ENAMETOOLONG && limit < PAGE ? ERANGE : -length;
-    return length > 0 ? 0 : limit < PAGE ? ERANGE : ERRNO.ENOENT;
+    if (length < 0) return -length === ERRNO.ENAMETOOLONG && limit < PAGE ? ERRNO.ERANGE : -length;
+    return length > 0 ? 0 : limit < PAGE ? ERRNO.ERANGE : ERRNO.ENOENT;
   }
 
   #owner(request: NotifyListener, shape: PathShape): void {
@@ -229,4 +229,3 @@ export class PathInputs {
 }
 
 /** errno of an attribute name that is empty or too long (xattr(7)). */
-const ERANGE = 34;

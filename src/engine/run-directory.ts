@@ -17,7 +17,7 @@ import { join } from "node:path";
 import { EXIT, V2Error } from "../base/index.ts";
 import { isListening, namespaceId } from "../sys/index.ts";
 import type { OutsideIdentity } from "./launch-outside.ts";
-import type { PathTraps } from "./path-traps.ts";
+import type { ViewTraps } from "./view-traps.ts";
 
 /**
  * `$XDG_RUNTIME_DIR/virtualsquare`, or `/tmp/virtualsquare-UID` when that is not set or not ours.
@@ -98,14 +98,12 @@ export interface RegisteredView {
   readonly supervisorPid: number;
   /** Identity of the view's user namespace: tells a live view from a reused process number. */
   readonly userNamespace: string;
-  /** What its modules want to be trapped (`encodeTraps`); who enters must be, too. */
-  readonly modules?: string;
   /** The named view that it was made in. */
   readonly parent?: string;
   /** The view has no namespaces: how its guests are known and let pass (rung C). */
   readonly outside?: OutsideIdentity;
-  /** Path calls that the supervisor answers for every process that enters. */
-  readonly paths?: PathTraps;
+  /** What is trapped of every process that enters. */
+  readonly traps?: ViewTraps;
 }
 
 /** A supervisor's socket listens that soon after it was made, in milliseconds. */

@@ -4,7 +4,7 @@
  */
 import { spawn, spawnSync } from "node:child_process";
 import { accessSync, closeSync, constants, readFileSync } from "node:fs";
-import { errnoText, EXIT, V2Error } from "../base/index.ts";
+import { ERRNO, errnoText, EXIT, V2Error } from "../base/index.ts";
 import {
   executableInMemory,
   type Finding,
@@ -98,14 +98,14 @@ export function probeFilter(): Finding {
   try {
     const { status } = spawnSync(`/proc/self/fd/${executable}`, [], { timeout: PROBE_MS_MAX });
     if (status === 0) return { ...fields, works: true, detail: "" };
-    const EBUSY = 16;
     const errno = status === null ? 0 : EXIT_CODES - status;
     return {
       ...fields,
       works: false,
-      detail: errno === EBUSY ? "a supervisor watches this process already" : errnoText(errno),
+      detail:
+        errno === ERRNO.EBUSY ? "a supervisor watches this process already" : errnoText(errno),
       remedy:
-        errno === EBUSY
+        errno === ERRNO.EBUSY
           ? "start it outside of the view or container whose supervisor that is"
           : "in a container: allow seccomp (docker: --security-opt seccomp=unconfined)",
     };

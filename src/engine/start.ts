@@ -52,6 +52,7 @@ import {
 } from "./rungs.ts";
 import { roomForProcesses, SUPERVISOR_THREADS, tooFewProcesses } from "./process-limit.ts";
 import type { ViewNet } from "./view-net.ts";
+import { enterServer, type ServerSession } from "./view-server.ts";
 import { filterTraps, type ViewTraps } from "./view-traps.ts";
 
 /** What a supervisor is told at its start, as JSON in its last argument. */
@@ -135,6 +136,31 @@ export function startSupervisor(options: SupervisorOptions): StartedSupervisor {
     const needsThem = options.root || net.length > 0 || traps.paths !== undefined;
     if (rung !== undefined || needsThem || !isRefusal) throw error;
     return startOutside(options, probeFilter().works && probeMemory().works ? "C" : "D");
+  }
+}
+
+/**
+ * A session with the user's server of views, which is started when there is none; the first view
+ * need not wait until it runs. Undefined where the host refuses what a view of the server needs:
+ * that is told by whoever makes a supervisor of its own.
+ * @param interpreter see `SupervisorConfig`
+ * @param network the view is to have a network of its own
+ */
+export function sessionWithServer(
+  interpreter: string,
+  network: boolean,
+): ServerSession | undefined {
+  if (viewRefusal(network) !== undefined || !probeSeccompNotify().works) return undefined;
+  return enterServer() ?? startServer(interpreter);
+}
+
+function startServer(interpreter: string): ServerSession | undefined {
+  const config = { name: undefined, net: [], traps: {}, interpreter };
+  try {
+    return startSupervisor({ root: false, orphan: true, config, rung: rungWithNamespaces() });
+  } catch (error) {
+    if (error instanceof V2Error && error.code === "VIEW_REFUSED") return undefined;
+    throw error;
   }
 }
 

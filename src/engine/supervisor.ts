@@ -21,12 +21,9 @@ import { registerViewOperations } from "./control-operations.ts";
 import { ControlServer } from "./control-server.ts";
 import { viewRules } from "./launch.ts";
 import { type InsertOptions, Modules } from "./modules.ts";
-import type {
-  AdoptedView,
-  NotifyWorkerData,
-  NotifyWorkerEvent,
-  WorkerCommand,
-} from "./notify-worker.ts";
+import { answerNetwork, sayTo } from "./launcher-answers.ts";
+import type { AdoptedView } from "./launch-steps.ts";
+import type { NotifyWorkerData, NotifyWorkerEvent, WorkerCommand } from "./notify-worker.ts";
 import { removeLeftovers } from "./leftovers.ts";
 import { interruptBlocked, watchPaths } from "./relief-watch.ts";
 import { Relief } from "./relief.ts";
@@ -37,7 +34,7 @@ import { DebugLog } from "./debug-log.ts";
 import { mountingInsistsOnRoot } from "./setuid-programs.ts";
 import { SharedSettings } from "./shared-settings.ts";
 import { ViewBook } from "./view-book.ts";
-import { sayTo, type SupervisorHost, ViewHost } from "./view-host.ts";
+import { type SupervisorHost, ViewHost } from "./view-host.ts";
 import { NO_SETTINGS } from "./view-settings.ts";
 import { processesInside, type ViewProcesses } from "./view-processes.ts";
 import { filterTraps, type ViewTraps } from "./view-traps.ts";
@@ -89,7 +86,10 @@ class Supervisor {
     this.#book = new ViewBook(
       (command) => this.#tell(command),
       { settings, debug, rung: config.rung },
-      () => this.#modules.firstTraps,
+      () => {
+        const modules = this.#modules.firstTraps;
+        return { ...withoutTrace(config.traps), ...(modules === undefined ? {} : { modules }) };
+      },
     );
     registerViewOperations(this.#control, this.#book);
     const bell = makeBell();
@@ -240,7 +240,7 @@ class Supervisor {
     // The socket of the one view of a supervisor of its own is there from the beginning.
     if (this.#config.name === undefined && name !== undefined) this.#book.listen(name, ground);
     const known = { ground, pid, session, name, userNamespace };
-    this.#book.addOutermost({ ...known, processes: this.#processes, outside, paths });
+    this.#book.addOutermost({ ...known, processes: this.#processes, outside });
     this.#report({ kind: "ready", pid });
   }
 
@@ -257,26 +257,14 @@ class Supervisor {
     return kind === "watch" && this.#book.isOutermost(BigInt(ground));
   }
 
-  /**
-   * An empty answer tells the launcher that its network failed; the reason goes where it speaks.
-   */
   async #plugCables(event: Extract<NotifyWorkerEvent, { kind: "network" }>): Promise<void> {
-    let answer = Uint8Array.of(1);
-    try {
-      const { plugCables } = await import("./cables.ts");
-      const cables = await plugCables(
-        event.pid,
-        this.#book.netOf(event.session) ?? event.facts.net ?? this.#config.net,
-      );
-      this.#book.keepCables(event.session, cables);
-    } catch (error) {
-      answer = new Uint8Array(0);
-      const message = (error as Error).message;
-      this.#report({ kind: "error", message });
-      if (event.standardError !== undefined) sayTo(event.standardError, `v2 view: ${message}\n`);
-    }
-    if (event.standardError !== undefined) closeDescriptor(event.standardError);
-    sendMessage(event.session, answer);
+    const nets = this.#book.netOf(event.session) ?? event.facts.net ?? this.#config.net;
+    await answerNetwork(
+      event,
+      nets,
+      (unplug) => this.#book.keepCables(event.session, unplug),
+      (message) => this.#report({ kind: "error", message }),
+    );
   }
 
   /** The maker was killed: what it would have removed is for us to remove. */

@@ -27,8 +27,8 @@ import {
 } from "../sys/index.ts";
 import { AUDIT_ARCH_I386, AUDIT_ARCH_X86_64 } from "../viewos/index.ts";
 import type { TrappedCall } from "./guest-paths.ts";
-import { explainFailure } from "./launch-failures.ts";
-import { MESSAGE, MESSAGE_HEADER_OCTETS } from "./launch-steps.ts";
+import { explainFailure } from "./launcher-answers.ts";
+import { MESSAGE, valueOf } from "./launch-steps.ts";
 import type { NotifyWorkerData, NotifyWorkerEvent } from "./notify-worker.ts";
 import { type Instead, OutsideCalls } from "./outside-calls.ts";
 import { layOut, placedOctets } from "./placed-arguments.ts";
@@ -153,8 +153,7 @@ class TraceLoop {
     for (;;) {
       const message = receiveMessage(this.#session);
       if (message === undefined) return false;
-      const view = new DataView(message.octets.buffer, message.octets.byteOffset);
-      const value = message.octets.length >= MESSAGE_HEADER_OCTETS ? view.getInt32(1, true) : 0;
+      const value = valueOf(message);
       if (message.octets[0] === MESSAGE.traced) pid = value;
       else if (message.octets[0] === MESSAGE.filtered) {
         this.#filtered = value === 0;
@@ -231,8 +230,7 @@ class TraceLoop {
     if (((waitReadable([this.#session], 0)[0] ?? 0) & POLLIN) === 0) return;
     const message = receiveMessage(this.#session);
     if (message === undefined) return;
-    const view = new DataView(message.octets.buffer, message.octets.byteOffset);
-    explainFailure(this.#session, message, view.getInt32(1, true));
+    explainFailure(this.#session, message, valueOf(message));
   }
 
   /** A stop before or after a call. */

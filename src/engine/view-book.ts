@@ -4,7 +4,6 @@
  * is over, so one of its processes is watched; when that ends, another takes its place, until there
  * is none.
  */
-import { writeSync } from "node:fs";
 import { V2Error } from "../base/index.ts";
 import {
   closeDescriptor,
@@ -17,6 +16,7 @@ import { type ViewNode, ViewTree } from "../viewos/index.ts";
 import { FsAliases } from "./fs-aliases.ts";
 import type { GroundId } from "./grounds.ts";
 import type { OutsideIdentity } from "./launch-outside.ts";
+import { sayTo } from "./launcher-answers.ts";
 import type { ViewFacts } from "./launch-steps.ts";
 import type { NestedEvent } from "./nesting.ts";
 import type { WorkerCommand } from "./notify-worker.ts";
@@ -28,10 +28,10 @@ import {
   renameView,
   sessionSocketPath,
 } from "./run-directory.ts";
-import type { PathTraps } from "./path-traps.ts";
 import type { ViewNet } from "./view-net.ts";
 import { processesInside, type ViewProcesses } from "./view-processes.ts";
 import type { ViewState } from "./view-state.ts";
+import type { ViewTraps } from "./view-traps.ts";
 
 /** What is known of a view. */
 interface Entry {
@@ -42,8 +42,6 @@ interface Entry {
   readonly processes: ViewProcesses;
   /** Set when the view has no namespaces. */
   readonly outside?: OutsideIdentity | undefined;
-  /** Path calls that are answered for every process that enters. */
-  readonly paths?: PathTraps | undefined;
   readonly isBound: boolean;
   /** The session that makes it, as long as it is made. */
   readonly session: number | undefined;
@@ -56,18 +54,10 @@ interface Entry {
   isBorn: boolean;
 }
 
-/** A view as others see it. */
-export interface ViewReport {
-  readonly id: number;
-  readonly parent: number | undefined;
-  readonly name: string | undefined;
-  readonly pid: number;
-}
-
 /** The views of one supervisor. */
 export class ViewBook {
   readonly #tell: (command: WorkerCommand) => void;
-  readonly #moduleTraps: () => string | undefined;
+  readonly #traps: () => ViewTraps;
   readonly #shared: Pick<ViewState, "settings" | "debug" | "rung">;
   readonly #tree = new ViewTree<unknown>();
   readonly #entries = new Map<GroundId, Entry>();
@@ -78,14 +68,14 @@ export class ViewBook {
   /**
    * @param tell reaches the worker that stands on the grounds.
    * @param shared what all views of the supervisor have in common.
-   * @param moduleTraps what the first modules want to be trapped.
+   * @param traps of every process that enters a view later.
    */
   constructor(
     tell: (command: WorkerCommand) => void,
     shared: Pick<ViewState, "settings" | "debug" | "rung">,
-    moduleTraps: () => string | undefined,
+    traps: () => ViewTraps,
   ) {
-    this.#moduleTraps = moduleTraps;
+    this.#traps = traps;
     this.#tell = tell;
     this.#shared = shared;
     this.#aliases = new FsAliases(this.#tree, shared.settings);
@@ -100,7 +90,6 @@ export class ViewBook {
       ...this.#shared,
       number,
       processes,
-      rung: this.#shared.rung,
       name: node.name,
       rename: (name) => this.#rename(entry, name),
       aliases: {
@@ -144,7 +133,7 @@ export class ViewBook {
 
   /** Enters an outermost view; its name is claimed already. */
   addOutermost(
-    view: Pick<Entry, "ground" | "pid" | "userNamespace" | "processes" | "outside" | "paths"> & {
+    view: Pick<Entry, "ground" | "pid" | "userNamespace" | "processes" | "outside"> & {
       readonly name: string | undefined;
       readonly session: number;
     },
@@ -197,11 +186,7 @@ export class ViewBook {
       this.#tell({ kind: "forget", ground: String(event.ground) });
       const remedy = error instanceof V2Error ? error.remedy : undefined;
       const more = remedy === undefined ? "" : `    ${remedy}\n`;
-      try {
-        writeSync(event.standardError, `v2 view: ${(error as Error).message}\n${more}`);
-      } catch {
-        // Nobody reads it: the exit code still tells.
-      }
+      sayTo(event.standardError, `v2 view: ${(error as Error).message}\n${more}`);
     }
     closeDescriptor(event.standardError);
     sendMessage(event.session, answer);
@@ -295,27 +280,16 @@ export class ViewBook {
     for (const { ground } of this.#entries.values()) this.close(ground);
   }
 
-  /** All complete views, each before those inside it. */
-  reports(): ViewReport[] {
-    const entries = new Map([...this.#entries.values()].map((entry) => [entry.node.id, entry]));
-    return this.#tree.all().flatMap(({ id, parent, name }) => {
-      const entry = entries.get(id);
-      return entry?.isBorn === true ? [{ id, parent, name, pid: entry.pid }] : [];
-    });
-  }
-
-  #register({ node, pid, userNamespace, outside, paths }: Entry): void {
+  #register({ node, pid, userNamespace, outside }: Entry): void {
     if (node.name === undefined) return;
-    const modules = this.#moduleTraps();
     const above = node.parent === undefined ? undefined : this.#tree.node(node.parent);
     registerView({
       name: node.name,
       pid,
       supervisorPid: process.pid,
       userNamespace: String(userNamespace),
-      ...(modules === undefined ? {} : { modules }),
+      traps: this.#traps(),
       ...(outside === undefined ? {} : { outside }),
-      ...(paths === undefined ? {} : { paths }),
       ...(above?.name === undefined ? {} : { parent: above.name }),
     });
   }

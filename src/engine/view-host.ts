@@ -2,14 +2,15 @@
  * The main thread of the user's server: it has a supervisor for each outermost view, all in this
  * process, and a door that lets launchers in.
  */
-import { writeSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import { closeDescriptor, sendMessage, sessionPair } from "../sys/index.ts";
 import type { DoorEvent, DoorWorkerData } from "./door-worker.ts";
 import type { GroundId } from "./grounds.ts";
 import type { Interpreter } from "./launch-answer.ts";
-import type { AdoptedView, NotifyWorkerEvent, WorkerCommand } from "./notify-worker.ts";
+import { answerNetwork } from "./launcher-answers.ts";
+import type { AdoptedView } from "./launch-steps.ts";
+import type { NotifyWorkerEvent, WorkerCommand } from "./notify-worker.ts";
 import { forgetView } from "./run-directory.ts";
 import { SPAWNED_SESSION, type SupervisorConfig } from "./start.ts";
 import { idleMs, programIdentity, type ServerPlace, takeServerPlace } from "./view-server.ts";
@@ -96,7 +97,9 @@ export class ViewHost {
   async #on(event: DoorEvent): Promise<void> {
     switch (event.kind) {
       case "network":
-        await this.#plugCables(event);
+        await answerNetwork(event, event.facts.net ?? [], (unplug) => {
+          this.#cables.set(event.session, unplug);
+        });
         break;
       case "hello":
         sendMessage(event.session, this.#isOutdated ? new Uint8Array(0) : Uint8Array.of(1));
@@ -192,35 +195,10 @@ export class ViewHost {
     closeDescriptor(session);
   }
 
-  /** An empty answer tells the launcher that its network failed. */
-  async #plugCables(event: Extract<DoorEvent, { kind: "network" }>): Promise<void> {
-    let answer = Uint8Array.of(1);
-    try {
-      const { plugCables } = await import("./cables.ts");
-      this.#cables.set(event.session, await plugCables(event.pid, event.facts.net ?? []));
-    } catch (error) {
-      answer = new Uint8Array(0);
-      if (event.standardError !== undefined) {
-        sayTo(event.standardError, `v2 view: ${(error as Error).message}\n`);
-      }
-    }
-    if (event.standardError !== undefined) closeDescriptor(event.standardError);
-    sendMessage(event.session, answer);
-  }
-
   #end(code: number): never {
     this.#place?.leave();
     for (const { supervisor } of this.#views.values()) supervisor.endView();
     closeDescriptor(this.#commands);
     process.exit(code);
-  }
-}
-
-/** Says something where a launcher speaks. */
-export function sayTo(descriptor: number, text: string): void {
-  try {
-    writeSync(descriptor, text);
-  } catch {
-    // Its reader is gone; the exit code still tells.
   }
 }

@@ -39,9 +39,9 @@ import { SwitchPlugins } from "./switch-plugins.ts";
 import { SwitchThread } from "./switch-thread.ts";
 import { printIdentity, ThreadFstp } from "./thread-fstp.ts";
 
-/** Clients that may be in the middle of their handshake; more are refused. */
 /** Of the capture for plugins; those of the console count from 1. */
 const PLUGIN_CAPTURE = 0;
+/** Clients that may be in the middle of their handshake; more are refused. */
 const HANDSHAKES_MAX = 256;
 /** Module of clients' cables in listings. */
 const CLIENT_MODULE = "unix prog";
@@ -66,12 +66,12 @@ export interface VdeServerOptions extends SwitchDirectory {
   readonly priority?: number;
   /** Where its console listens (ConsoleServer), for listings. */
   readonly managementSocket?: { readonly path: string; readonly mode: number };
+  /** Where plugins are looked for by name (~/.vde2/plugins). */
+  readonly pluginFolder?: string;
   /**
    * Frames are copied to these from the beginning: everything that enters the switch, or both
    * directions of a port. They are closed with the switch.
    */
-  /** Where plugins are looked for by name (~/.vde2/plugins). */
-  readonly pluginFolder?: string;
   readonly captures?: readonly { readonly file: CaptureFile; readonly port?: number }[];
   /** Told about refused clients, one line each. */
   readonly log?: (line: string) => void;

@@ -2,6 +2,7 @@
  * Looking at paths that are octets, not text: one character per octet (latin1), so that every name
  * that a file can have is kept. Sources: readlink(2), faccessat(2).
  */
+import { ERRNO } from "../base/index.ts";
 import { declare, errno } from "./libc.ts";
 
 const readlinkCall = declare<(path: Uint8Array, buffer: Uint8Array, size: number) => number>(
@@ -39,8 +40,7 @@ export class LinkReader {
 
   /** 0 when that is a directory whose entries may be reached, else the errno. */
   directory(path: string): number {
-    const ENAMETOOLONG = 36;
-    if (!this.#put(path.endsWith("/") ? path : `${path}/`)) return ENAMETOOLONG;
+    if (!this.#put(path.endsWith("/") ? path : `${path}/`)) return ERRNO.ENAMETOOLONG;
     return accessCall(this.#path, X_OK) === 0 ? 0 : errno();
   }
 
