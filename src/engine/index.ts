@@ -3,10 +3,10 @@ export {
   controlOfOwnView,
   isInsideView,
   openControl,
-} from "./control-client.ts";
-export type { DebugState } from "./debug-operation.ts";
-export type { ControlCaller, ControlHandler, ControlServer } from "./control-server.ts";
-export type { PathTraps } from "./path-traps.ts";
+} from "./control/control-client.ts";
+export type { DebugState } from "./control/debug-operation.ts";
+export type { ControlCaller, ControlHandler, ControlServer } from "./control/control-server.ts";
+export type { PathTraps } from "./paths/path-traps.ts";
 export {
   claimViewName,
   findView,
@@ -17,14 +17,14 @@ export {
   runFolder,
   sessionSocketPath,
   tidyRunDirectory,
-} from "./run-directory.ts";
-export type { ViewRequest } from "./launch-answer.ts";
-export { identityMaps } from "./launch.ts";
-export { nativeLauncher } from "./native-launcher.ts";
-export { serverSocketPath } from "./view-server.ts";
-export type { ViewTraps } from "./view-traps.ts";
-export { TRACED_BY_DEFAULT, type TraceOptions } from "./tracer.ts";
-export { type InsertOptions, parseInsertion } from "./modules.ts";
+} from "./server/run-directory.ts";
+export type { ViewRequest } from "./launch/launch-answer.ts";
+export { identityMaps } from "./launch/launch.ts";
+export { nativeLauncher } from "./launch/native-launcher.ts";
+export { serverSocketPath } from "./server/view-server.ts";
+export type { ViewTraps } from "./calls/view-traps.ts";
+export { TRACED_BY_DEFAULT, type TraceOptions } from "./calls/tracer.ts";
+export { type InsertOptions, parseInsertion } from "./modules/modules.ts";
 export {
   FILTERING_RUNGS,
   parseRung,
@@ -32,7 +32,7 @@ export {
   type Rung,
   type RungReport,
   RUNGS,
-} from "./rungs.ts";
+} from "./launch/rungs.ts";
 export {
   becomeGuest,
   type Destination,
@@ -50,9 +50,9 @@ export {
   View,
   type ViewOptions,
 } from "./view.ts";
-export { parseViewNet, type ViewNet } from "./view-net.ts";
-export type { ViewNames } from "./view-state.ts";
-export { connectToView } from "./view-session.ts";
+export { parseViewNet, type ViewNet } from "./launch/view-net.ts";
+export type { ViewNames } from "./control/view-state.ts";
+export { connectToView } from "./control/view-session.ts";
 export {
   FuseThread,
   mountFuse,
@@ -60,5 +60,5 @@ export {
   OWN_FILE_SYSTEMS,
   type VirtualMount,
   type VirtualMountOptions,
-} from "./fuse-mount.ts";
-export type { FuseMountRequest } from "./fuse-worker.ts";
+} from "./fuse/fuse-mount.ts";
+export type { FuseMountRequest } from "./fuse/fuse-worker.ts";

@@ -29,19 +29,19 @@ import {
   type IdentityMaps,
   identityMaps,
   supervisorProgram,
-} from "./launch.ts";
+} from "./launch/launch.ts";
 import {
   newOutsideConfig,
   OUTSIDE_TRAPS,
   type OutsideConfig,
   type OutsideIdentity,
-} from "./launch-outside.ts";
-import { MESSAGE, MESSAGE_HEADER_OCTETS, type ViewFacts } from "./launch-steps.ts";
-import type { Leftovers } from "./leftovers.ts";
-import { rulesOf } from "./path-traps.ts";
-import { awaitModuleReport } from "./module-report.ts";
-import type { InsertOptions } from "./modules.ts";
-import type { RegisteredView } from "./run-directory.ts";
+} from "./launch/launch-outside.ts";
+import { MESSAGE, MESSAGE_HEADER_OCTETS, type ViewFacts } from "./launch/launch-steps.ts";
+import type { Leftovers } from "./server/leftovers.ts";
+import { rulesOf } from "./paths/path-traps.ts";
+import { awaitModuleReport } from "./modules/module-report.ts";
+import type { InsertOptions } from "./modules/modules.ts";
+import type { RegisteredView } from "./server/run-directory.ts";
 import {
   FILTERING_RUNGS,
   probeFilter,
@@ -49,11 +49,11 @@ import {
   type Rung,
   RUNGS,
   rungWithNamespaces,
-} from "./rungs.ts";
-import { roomForProcesses, SUPERVISOR_THREADS, tooFewProcesses } from "./process-limit.ts";
-import type { ViewNet } from "./view-net.ts";
-import { enterServer, type ServerSession } from "./view-server.ts";
-import { filterTraps, type ViewTraps } from "./view-traps.ts";
+} from "./launch/rungs.ts";
+import { roomForProcesses, SUPERVISOR_THREADS, tooFewProcesses } from "./launch/process-limit.ts";
+import type { ViewNet } from "./launch/view-net.ts";
+import { enterServer, type ServerSession } from "./server/view-server.ts";
+import { filterTraps, type ViewTraps } from "./calls/view-traps.ts";
 
 /** What a supervisor is told at its start, as JSON in its last argument. */
 export interface SupervisorConfig {
@@ -218,7 +218,7 @@ function spawnSupervisor(
     orphan: options.orphan,
     argv: [
       process.execPath,
-      fileURLToPath(new URL("./supervisor.js", import.meta.url)),
+      fileURLToPath(new URL("./server/supervisor.js", import.meta.url)),
       JSON.stringify(config),
     ],
     environment: environmentStrings(process.env),

@@ -9,12 +9,12 @@ import { fileURLToPath } from "node:url";
 import { EXIT, V2Error } from "../base/index.ts";
 import { namespaceId } from "../sys/index.ts";
 import { type MountSpec, parseMountSpec } from "../viewos/index.ts";
-import { openControl } from "./control-client.ts";
-import { leftoversAt } from "./leftovers.ts";
-import type { OutsideIdentity } from "./launch-outside.ts";
-import { processesWithMark } from "./marked-processes.ts";
-import { type ModuleListing, parseInsertion } from "./modules.ts";
-import { claimViewName, findView, forgetView } from "./run-directory.ts";
+import { openControl } from "./control/control-client.ts";
+import { leftoversAt } from "./server/leftovers.ts";
+import type { OutsideIdentity } from "./launch/launch-outside.ts";
+import { processesWithMark } from "./launch/marked-processes.ts";
+import { type ModuleListing, parseInsertion } from "./modules/modules.ts";
+import { claimViewName, findView, forgetView } from "./server/run-directory.ts";
 import {
   type Destination,
   newView,
@@ -23,11 +23,11 @@ import {
   startSupervisor,
   viewInside,
 } from "./start.ts";
-import type { SupervisorReport } from "./supervisor.ts";
-import type { ViewNet } from "./view-net.ts";
-import { processesInside, type ViewProcesses } from "./view-processes.ts";
-import { connectToView } from "./view-session.ts";
-import type { ViewTraps } from "./view-traps.ts";
+import type { SupervisorReport } from "./server/supervisor.ts";
+import type { ViewNet } from "./launch/view-net.ts";
+import { processesInside, type ViewProcesses } from "./server/view-processes.ts";
+import { connectToView } from "./control/view-session.ts";
+import type { ViewTraps } from "./calls/view-traps.ts";
 
 export interface ViewOptions {
   /** Name under which the view is registered; unique among the user's running views. */

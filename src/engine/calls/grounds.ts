@@ -1,0 +1,90 @@
+/**
+ * The grounds of views: the namespaces in which the calls of a view are performed. One thread
+ * serves all views of its listeners and stands on the ground of the one whose call it performs. A
+ * ground is named by the inode of its mount namespace, which every process of the view shows in
+ * /proc.
+ */
+import { fstatSync } from "node:fs";
+import { CLONE, closeDescriptor, setns } from "../../sys/index.ts";
+
+/** Names a ground; unique as long as the ground is held. */
+export type GroundId = bigint;
+
+/** Namespaces of a view. */
+export interface Ground {
+  readonly mnt: GroundId;
+  readonly uts: bigint;
+}
+
+interface HeldGround extends Ground {
+  readonly mounts: number;
+  readonly names: number;
+}
+
+/** All grounds of one thread; only that thread may use it. */
+export class Grounds {
+  readonly #mnt = new Map<bigint, HeldGround>();
+  readonly #uts = new Map<bigint, HeldGround>();
+  #standing: HeldGround | undefined;
+
+  /**
+   * Takes over the descriptors of a view's namespaces; of a view that is known already they are
+   * closed.
+   */
+  add(mounts: number, names: number): Ground {
+    const mnt = fstatSync(mounts, { bigint: true }).ino;
+    const known = this.#mnt.get(mnt);
+    if (known !== undefined) {
+      closeDescriptor(mounts);
+      closeDescriptor(names);
+      return known;
+    }
+    const uts = fstatSync(names, { bigint: true }).ino;
+    const ground = { mnt, uts, mounts, names };
+    this.#mnt.set(mnt, ground);
+    this.#uts.set(uts, ground);
+    return ground;
+  }
+
+  /** Forgets a ground; nothing happens when it is not known. */
+  remove(id: GroundId): void {
+    const ground = this.#mnt.get(id);
+    if (ground === undefined) return;
+    this.#mnt.delete(id);
+    this.#uts.delete(ground.uts);
+    if (this.#standing === ground) this.#standing = undefined;
+    closeDescriptor(ground.mounts);
+    closeDescriptor(ground.names);
+  }
+
+  /** Forgets all. */
+  release(): void {
+    for (const id of this.#mnt.keys()) this.remove(id);
+  }
+
+  /** The ground with that namespace; undefined: a namespace that is no view's. */
+  find(kind: "mnt" | "uts", inode: bigint): Ground | undefined {
+    return kind === "mnt" ? this.#mnt.get(inode) : this.#uts.get(inode);
+  }
+
+  /** Does the thread stand there? */
+  isOn(ground: Ground): boolean {
+    return this.#standing === ground;
+  }
+
+  /** Moves the thread to a ground. */
+  stand(ground: Ground): void {
+    if (this.#standing === ground) return;
+    const held = this.#mnt.get(ground.mnt)!;
+    this.#standing = undefined;
+    setns(held.names, CLONE.NEWUTS);
+    setns(held.mounts, CLONE.NEWNS);
+    this.#standing = held;
+  }
+
+  /** Moves the thread to a mount namespace that is no view's. */
+  visit(mounts: number): void {
+    this.#standing = undefined;
+    setns(mounts, CLONE.NEWNS);
+  }
+}

@@ -1,0 +1,424 @@
+/**
+ * The supervisor's blocking half: a worker thread that stands in the view's mount and UTS
+ * namespaces, takes sessions from launchers, and answers trapped calls. It never touches Node's
+ * event loop.
+ */
+import { type MessagePort, parentPort, workerData } from "node:worker_threads";
+import { ERRNO } from "../../base/index.ts";
+import {
+  acceptSession,
+  closeDescriptor,
+  NotifyListener,
+  POLLIN,
+  PollSet,
+  receiveMessage,
+  sendMessage,
+  type SessionMessage,
+  Standpoint,
+} from "../../sys/index.ts";
+import { VUSESSION } from "../../viewos/index.ts";
+import { type Answer, failure, reply } from "./answer.ts";
+import { ConnectionCount, ControlDoor } from "../control/control-door.ts";
+import { DebugLog } from "../control/debug-log.ts";
+import { type GroundId, Grounds } from "./grounds.ts";
+import { explainFailure } from "../launch/launcher-answers.ts";
+import {
+  type AdoptedView,
+  enteredGuest,
+  factsOf,
+  MESSAGE,
+  valueOf,
+  type ViewFacts,
+} from "../launch/launch-steps.ts";
+import type { OutsideConfig } from "../launch/launch-outside.ts";
+import { ModuleCalls } from "../modules/module-calls.ts";
+import { type ModuleMountEvent, ModuleMounts } from "../modules/module-mounts.ts";
+import { type NestedEvent, Nesting } from "./nesting.ts";
+import { NotifiedGuests } from "../outside/notified-guests.ts";
+import { PathService, policyOf } from "../paths/path-service.ts";
+import { Relief } from "./relief.ts";
+import { SharedSettings } from "../control/shared-settings.ts";
+import { Tracer } from "./tracer.ts";
+import { TrappedCalls } from "./trapped-calls.ts";
+import { NO_SETTINGS } from "../control/view-settings.ts";
+import type { ViewTraps } from "./view-traps.ts";
+
+export interface NotifyWorkerData {
+  /** The first launcher's session; undefined: the view exists, see `adopted`. */
+  readonly session: number | undefined;
+  /** A view whose first launcher is done already. */
+  readonly adopted: AdoptedView | undefined;
+  /** Listening socket for further sessions; undefined: the view has no name to be entered by. */
+  readonly listening: number | undefined;
+  /** `WorkerCommand`s come here; closed: end. */
+  readonly commands: number;
+  /** The view has no namespaces (rung C). */
+  readonly outside: OutsideConfig | undefined;
+  /** Memory of the count of control connections. */
+  readonly connections: SharedArrayBuffer;
+  /** Memory of the views' settings. */
+  readonly settings: SharedArrayBuffer;
+  /** Where the debug log goes. */
+  readonly debug: number;
+  /** To the main thread, and the bell that tells of messages on it and of modules' decisions. */
+  readonly modules: { readonly control: MessagePort; readonly bell: number };
+  readonly traps: ViewTraps;
+  /** Memory of the threads that answer path calls. */
+  readonly relief: SharedArrayBuffer;
+  /** Descriptor that a trace is written to. */
+  readonly traceTo: number;
+}
+
+export type NotifyWorkerEvent =
+  /** A guest waits on `session` for its cables in the network namespace of `pid`. */
+  | {
+      readonly kind: "network";
+      readonly session: number;
+      readonly pid: number;
+      readonly standardError: number | undefined;
+      readonly facts: ViewFacts;
+    }
+  /** The process wants the view's control socket at the other end of this one. */
+  | {
+      readonly kind: "control";
+      readonly descriptor: number;
+      readonly pid: number;
+      /** The view that it is in; undefined: it is outside. */
+      readonly ground: GroundId | undefined;
+    }
+  /** A guest with that pid has installed its filter. */
+  | {
+      readonly kind: "entered";
+      readonly pid: number;
+      readonly session: number;
+      readonly ground: GroundId;
+      readonly userNamespace: bigint;
+      readonly facts: ViewFacts;
+    }
+  | NestedEvent
+  | ModuleMountEvent
+  /** The view on that ground, which "nested" announced, is complete. */
+  | { readonly kind: "born"; readonly ground: GroundId }
+  /** The process that was watched for the view on that ground has ended. */
+  | { readonly kind: "ended"; readonly ground: GroundId }
+  /** A module has not decided a call in time. */
+  | { readonly kind: "late" }
+  /** No process of the view is left. */
+  | { readonly kind: "empty" };
+
+/** What the main thread tells the worker, as JSON; descriptors then belong to the worker. */
+export type WorkerCommand =
+  /** Further sessions come on that listening socket, until its other user closes it. */
+  | { readonly kind: "listen"; readonly descriptor: number; readonly ground: string }
+  /** Tell when the process behind this pidfd ends; the view on the ground stands by it. */
+  | { readonly kind: "watch"; readonly descriptor: number; readonly ground: string }
+  /** The view on that ground is gone. */
+  | { readonly kind: "forget"; readonly ground: string };
+
+class NotifyLoop {
+  readonly #data: NotifyWorkerData;
+  readonly #sessions = new Set<number>();
+  readonly #listeners = new Map<number, NotifyListener>();
+  readonly #listening = new Set<number>();
+  /** Grounds by the pidfds that their views stand by. */
+  readonly #watchedProcesses = new Map<number, GroundId>();
+  /** Views by the listener that their first process brought along. */
+  readonly #outermost = new Map<number, GroundId>();
+  /** Views by the session that is making them. */
+  readonly #unborn = new Map<number, GroundId>();
+  readonly #standpoint = new Standpoint();
+  readonly #grounds = new Grounds();
+  readonly #nesting = new Nesting(this.#grounds, this.#standpoint);
+  readonly #watched = new PollSet();
+  /** A session or a listener came or went since the last wait was prepared. */
+  #changed = true;
+  readonly #tracer: Tracer | undefined;
+  readonly #door: ControlDoor;
+  readonly #calls: { perform(request: NotifyListener): Answer };
+  readonly #modules: ModuleCalls;
+  readonly #mounts: ModuleMounts;
+  readonly #debug: DebugLog;
+  readonly #paths: PathService | undefined;
+  readonly #relief: Relief;
+
+  constructor(data: NotifyWorkerData) {
+    this.#data = data;
+    const door = new ControlDoor(new ConnectionCount(data.connections), (descriptor, pid) => {
+      this.#post({ kind: "control", descriptor, pid, ground: this.#groundOf(pid) });
+    });
+    this.#door = door;
+    const settings = new SharedSettings(NO_SETTINGS, data.settings);
+    const standpoint = this.#standpoint;
+    const { paths, trace } = data.traps;
+    this.#relief = new Relief(data.relief);
+    this.#paths = paths && new PathService(standpoint, this.#grounds, paths, this.#relief);
+    this.#calls =
+      data.outside === undefined
+        ? new TrappedCalls(standpoint, this.#grounds, { door, settings }, this.#paths)
+        : new NotifiedGuests(data.outside, {
+            door,
+            settings,
+            standpoint,
+          });
+    this.#mounts = new ModuleMounts({
+      standpoint,
+      grounds: this.#grounds,
+      settings,
+      beforeMount: () => this.#paths?.forget(),
+      post: (event) => this.#post(event),
+    });
+    this.#modules = new ModuleCalls({
+      ...data.modules,
+      mounts: this.#mounts,
+      standpoint,
+      grounds: this.#grounds,
+      outside: data.outside !== undefined,
+      policy: paths === undefined ? undefined : policyOf(paths),
+      perform: (request) => this.#performOwn(request),
+      onLate: () => this.#post({ kind: "late" }),
+    });
+    this.#debug = new DebugLog(settings, data.debug, (path) => standpoint.openProc(path));
+    if (trace !== undefined) this.#tracer = new Tracer(trace, data.traceTo);
+    if (data.session !== undefined) this.#sessions.add(data.session);
+    if (data.adopted !== undefined) this.#adopt(data.adopted);
+    if (data.listening !== undefined) this.#listening.add(data.listening);
+  }
+
+  /** Runs until no process of a view is left, or until told to stop. */
+  run(): void {
+    try {
+      this.#loop();
+    } finally {
+      // The process goes on with other views; callers that wait get ENOSYS from now on.
+      if (this.#data.adopted !== undefined) this.#release();
+    }
+  }
+
+  #release(): void {
+    this.#grounds.release();
+    this.#standpoint.close();
+    for (const session of this.#sessions) this.#nesting.close(session);
+    for (const descriptor of [
+      this.#data.commands,
+      ...this.#listening,
+      ...this.#sessions,
+      ...this.#watchedProcesses.keys(),
+      ...this.#listeners.keys(),
+    ]) {
+      closeDescriptor(descriptor);
+    }
+  }
+
+  #loop(): void {
+    while (this.#sessions.size > 0 || this.#listeners.size > 0) {
+      if (this.#changed) this.#watch();
+      if (this.#watched.wait(this.#patienceMs()) === 0) {
+        this.#modules.expire();
+        this.#paths?.forget();
+      }
+      if (this.#watched.events(0) !== 0 && !this.#obey()) return;
+      // Before any call: what has been inserted or removed counts from then on.
+      if (this.#watched.events(1) !== 0) this.#hearModules();
+      for (let index = 2; index < this.#watched.size; index++) {
+        const events = this.#watched.events(index);
+        if (events !== 0) this.#serve(this.#watched.descriptor(index), events);
+      }
+    }
+    this.#post({ kind: "empty" });
+  }
+
+  /** How long a wait may last: until a module is late, or the path calls forget. */
+  #patienceMs(): number {
+    const [late, forget] = [this.#modules.waitMs(), this.#paths?.forgetAfterMs ?? -1];
+    if (late === -1 || forget === -1) return Math.max(late, forget);
+    return Math.min(late, forget);
+  }
+
+  #hearModules(): void {
+    this.#paths?.rest();
+    this.#modules.hear();
+    // Only this thread asks the modules: no other may answer in its place any more.
+    if (!this.#modules.isEmpty) this.#relief.retire();
+  }
+
+  /** Takes a call that a module wants. */
+  #offer(request: NotifyListener): Answer | undefined {
+    if (this.#modules.isEmpty) return undefined;
+    this.#paths?.rest();
+    return this.#modules.offer(request);
+  }
+
+  #watch(): void {
+    this.#watched.replace([
+      this.#data.commands,
+      this.#data.modules.bell,
+      ...this.#listening,
+      ...this.#sessions,
+      ...this.#watchedProcesses.keys(),
+      ...this.#listeners.keys(),
+    ]);
+    this.#relief.publish(this.#listeners.keys());
+    this.#changed = false;
+  }
+
+  #post(event: NotifyWorkerEvent): void {
+    parentPort!.postMessage(event);
+  }
+
+  #serve(descriptor: number, events: number): void {
+    const listener = this.#listeners.get(descriptor);
+    if (listener !== undefined) this.#serveListener(listener, events);
+    else {
+      this.#paths?.rest();
+      this.#changed = true;
+      if (this.#listening.has(descriptor)) this.#sessions.add(acceptSession(descriptor));
+      else if (this.#watchedProcesses.has(descriptor)) this.#processEnded(descriptor);
+      else this.#serveSession(descriptor);
+    }
+  }
+
+  /** Does what the main thread says; false: end. */
+  #obey(): boolean {
+    const message = receiveMessage(this.#data.commands);
+    if (message === undefined) return false;
+    this.#paths?.rest();
+    this.#changed = true;
+    const command = JSON.parse(new TextDecoder().decode(message.octets)) as WorkerCommand;
+    if (command.kind === "listen") this.#listening.add(command.descriptor);
+    else if (command.kind === "watch") {
+      this.#watchedProcesses.set(command.descriptor, BigInt(command.ground));
+    } else this.#grounds.remove(BigInt(command.ground));
+    return true;
+  }
+
+  #processEnded(descriptor: number): void {
+    this.#post({ kind: "ended", ground: this.#watchedProcesses.get(descriptor)! });
+    this.#watchedProcesses.delete(descriptor);
+    closeDescriptor(descriptor);
+  }
+
+  #serveListener(listener: NotifyListener, events: number): void {
+    if ((events & POLLIN) !== 0) {
+      if (listener.receive()) this.#answer(listener);
+      return;
+    }
+    // Only the hang-up is left: the last process under this filter is gone.
+    this.#changed = true;
+    this.#listeners.delete(listener.descriptor);
+    this.#outermost.delete(listener.descriptor);
+    closeDescriptor(listener.descriptor);
+  }
+
+  #answer(request: NotifyListener): void {
+    const traced = this.#tracer?.capture(request);
+    const answer = this.#perform(request);
+    if (traced !== undefined) this.#tracer?.write(request, traced, answer);
+    if (this.#debug.isOn) this.#debug.call(request, answer);
+    reply(request, answer);
+  }
+
+  #perform(request: NotifyListener): Answer {
+    if (request.number !== VUSESSION) return this.#offer(request) ?? this.#performOwn(request);
+    this.#paths?.rest();
+    // A view without namespaces has none that another could be made in.
+    if (this.#data.outside !== undefined) return failure(ERRNO.ENOSYS);
+    const outermost = this.#outermost.get(request.descriptor);
+    const { answer, session } = this.#nesting.open(request, outermost);
+    if (session !== undefined) this.#sessions.add(session);
+    this.#changed = true;
+    return answer;
+  }
+
+  #performOwn(request: NotifyListener): Answer {
+    // A view without namespaces cannot mount: it would for the whole host.
+    if (this.#data.outside !== undefined) return this.#calls.perform(request);
+    return this.#mounts.perform(request, (own) => this.#calls.perform(own));
+  }
+
+  #serveSession(session: number): void {
+    const message = receiveMessage(session);
+    if (message === undefined) {
+      this.#sessions.delete(session);
+      this.#unborn.delete(session);
+      this.#nesting.close(session);
+      closeDescriptor(session);
+      return;
+    }
+    const value = valueOf(message);
+    const pid = message.pid ?? value;
+    switch (message.octets[0]) {
+      case MESSAGE.network:
+        this.#post({
+          kind: "network",
+          session,
+          pid,
+          standardError: message.descriptors[0],
+          facts: factsOf(message),
+        });
+        break;
+      case MESSAGE.listener:
+        this.#enter(session, message, pid);
+        break;
+      case MESSAGE.request:
+        // In a view Node makes the next one: it knows how the user is numbered there.
+        sendMessage(session, Uint8Array.of(0));
+        break;
+      case MESSAGE.nested: {
+        const event = this.#nesting.admit(session, message);
+        if (event === undefined) break;
+        this.#unborn.set(session, event.ground);
+        this.#post(event);
+        break;
+      }
+      case MESSAGE.born: {
+        const ground = this.#unborn.get(session);
+        if (ground !== undefined) this.#post({ kind: "born", ground });
+        break;
+      }
+      case MESSAGE.control:
+        this.#connect(message, value);
+        break;
+      case MESSAGE.failed:
+      case MESSAGE.notExecuted:
+        explainFailure(session, message, value);
+        break;
+      default:
+        for (const descriptor of message.descriptors) closeDescriptor(descriptor);
+    }
+  }
+
+  /** A guest is in: keep its listener, and the view's namespaces when they are new. */
+  #enter(session: number, message: SessionMessage, pid: number): void {
+    const guest = enteredGuest(message);
+    if (guest === undefined) return;
+    const { view, userNamespace } = guest;
+    const ground = this.#adopt(view, pid);
+    const facts = factsOf(message);
+    this.#post({ kind: "entered", pid, session, ground, userNamespace, facts });
+  }
+
+  #adopt({ listener, mounts, names }: AdoptedView, pid?: number): GroundId {
+    const held = this.#grounds.add(mounts, names);
+    const ground = held.mnt;
+    if (pid !== undefined) this.#paths?.enter(held, pid, pid);
+    const guests = new NotifyListener(listener);
+    guests.takeTurns();
+    this.#listeners.set(listener, guests);
+    this.#outermost.set(listener, ground);
+    return ground;
+  }
+
+  /** The view of a process. */
+  #groundOf(pid: number): GroundId | undefined {
+    const inode = this.#standpoint.namespaceOf(pid, "mnt");
+    return inode === undefined ? undefined : this.#grounds.find("mnt", inode)?.mnt;
+  }
+
+  /** Somebody outside the view, who may open its session, wants the control socket. */
+  #connect({ descriptors: [socket, ...others] }: SessionMessage, pid: number): void {
+    for (const descriptor of others) closeDescriptor(descriptor);
+    if (socket !== undefined) this.#door.take(socket, pid);
+  }
+}
+
+new NotifyLoop(workerData as NotifyWorkerData).run();

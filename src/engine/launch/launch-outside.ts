@@ -1,0 +1,128 @@
+/**
+ * Launching a guest of a view without namespaces (rung C): it keeps the host's, sees it through a
+ * filter, and its supervisor stands beside it with the same user's rights and no more.
+ */
+import { randomBytes } from "node:crypto";
+import { CLONE } from "../../sys/index.ts";
+import {
+  AUDIT_ARCH_I386,
+  AUDIT_ARCH_X86_64,
+  type ArgumentTest,
+  callerRules,
+  compileFilter,
+  type FilterRule,
+  levelZeroRules,
+  type MountSpec,
+  SYS_X86_64 as SYS,
+  SyscallTable,
+  type Trap,
+  trapRules,
+} from "../../viewos/index.ts";
+import { type Launcher, MESSAGE } from "./launch-steps.ts";
+import { hardLimitOfLocks, newMark, RLIMIT_LOCKS } from "./marked-processes.ts";
+import { makeTrees, sweepTrees } from "../outside/outside-trees.ts";
+
+const PR_SET_NO_NEW_PRIVS = 38;
+const SECCOMP_SET_MODE_FILTER = 1;
+/** "Yama" in ASCII. */
+const PR_SET_PTRACER = 0x59616d61;
+
+/** Calls that such a view must see, besides those of level 0. */
+export const OUTSIDE_TRAPS: readonly string[] = [
+  "path",
+  "exec",
+  "uname",
+  "olduname",
+  // Sockets of the Unix domain have paths.
+  "bind",
+  "connect",
+  // Who has namespaces of its own is left alone; the flags of clone3 are in memory.
+  "unshare",
+  "setns",
+  "clone3",
+];
+
+/** How the guests of a view without namespaces are known and let pass. */
+export interface OutsideIdentity {
+  /** Its guests are traced (rung D), not watched through a listener. */
+  readonly traced: boolean;
+  /** See marked-processes.ts. */
+  readonly mark: number;
+  /** Value of argument 5 that makes a call pass the filter, in hexadecimal. */
+  readonly pass: string;
+}
+
+/** What the supervisor of such a view is told. */
+export interface OutsideConfig extends OutsideIdentity {
+  /** Directory for the trees of its mounts. */
+  readonly folder: string;
+}
+
+/** How a guest enters such a view. */
+export interface OutsideView extends OutsideIdentity {
+  readonly supervisorPid: number;
+  /** Undefined: as it is. */
+  readonly hostName: string | undefined;
+  /** Made before the command starts. */
+  readonly mounts: readonly MountSpec[];
+}
+
+/** A new view's identity, and a directory for its trees. */
+export function newOutsideConfig(traced: boolean): OutsideConfig {
+  sweepTrees();
+  const mark = newMark();
+  return { traced, mark, pass: randomBytes(8).toString("hex"), folder: makeTrees(mark) };
+}
+
+/** Steps before the filter. */
+export function enterOutside(launcher: Launcher, view: OutsideView): void {
+  // Programs that give their user rights must not be led to files of its choice.
+  launcher.step("no new privileges", SYS.prctl, [PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0]);
+  launcher.attempt(SYS.prctl, [PR_SET_PTRACER, view.supervisorPid, 0, 0, 0]);
+  const limits = launcher.program.words([view.mark, hardLimitOfLocks()]);
+  launcher.step("the mark of the view", SYS.setrlimit, [RLIMIT_LOCKS, limits]);
+}
+
+/** Steps that hand the process to its tracer, with a filter where the kernel has filters. */
+export function beTraced(launcher: Launcher, traps: readonly Trap[]): void {
+  const { program } = launcher;
+  const trace = { kind: "trace" } as const;
+  const rules = [...cloneRules(), ...trapRules(traps, trace), ...levelZeroRules()].map((rule) =>
+    rule.action.kind === "notify" ? { ...rule, action: trace } : rule,
+  );
+  const filter = compileFilter(rules);
+  const descriptor = program.words([filter.length / 8, program.bytes(filter)]);
+  launcher.send(MESSAGE.traced, launcher.step("pid", SYS.getpid, []));
+  const install = launcher.attempt(SYS.seccomp, [SECCOMP_SET_MODE_FILTER, 0, descriptor]);
+  launcher.send(MESSAGE.filtered, install);
+  launcher.awaitAnswer("the tracer");
+}
+
+/** Children that are born into mounts of their own. */
+function cloneRules(): FilterRule[] {
+  const mask = BigInt(CLONE.NEWNS);
+  return [AUDIT_ARCH_X86_64, AUDIT_ARCH_I386].map((arch) => {
+    const { number } = new SyscallTable(arch).named("clone")!;
+    const tests = [{ argument: 0, bits: 32, mask, value: mask } as const];
+    return { arch, number, tests, action: { kind: "notify" } };
+  });
+}
+
+/**
+ * What goes before the rules of the traps. Calls of guests that the supervisor makes in their place
+ * pass: they carry a word of its own.
+ */
+export function outsideRules(traps: readonly Trap[], pass: string): FilterRule[] {
+  const value = BigInt(`0x${pass}`);
+  const test = (arch: number): ArgumentTest => {
+    const bits = arch === AUDIT_ARCH_X86_64 ? 64 : 32;
+    const mask = bits === 64 ? 0xffff_ffff_ffff_ffffn : 0xffff_ffffn;
+    return { argument: 5, bits, mask, value: value & mask };
+  };
+  const passed = trapRules(traps).flatMap((rule) =>
+    rule.action.kind === "notify"
+      ? [{ ...rule, tests: [test(rule.arch)], action: { kind: "allow" } as const }]
+      : [],
+  );
+  return [...passed, ...callerRules()];
+}

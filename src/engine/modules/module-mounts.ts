@@ -1,0 +1,177 @@
+/**
+ * mount(2) of types that modules serve. The call is taken once; the main thread has a thread made
+ * that serves the file system and opens a device for it; then the device is mounted here, in the
+ * caller's place, as the kernel would have done it.
+ */
+import { readFileSync, closeSync } from "node:fs";
+import { ERRNO } from "../../base/index.ts";
+import { GuestMemory, type NotifyListener, type Standpoint } from "../../sys/index.ts";
+import {
+  AUDIT_ARCH_X86_64,
+  MS,
+  type ModuleSummary,
+  SYS_I386,
+  SYS_X86_64,
+} from "../../viewos/index.ts";
+import { type Answer, CONTINUE, failure, LATER, reply } from "../calls/answer.ts";
+import { mountFuse } from "../fuse/fuse-mount.ts";
+import type { Grounds } from "../calls/grounds.ts";
+import type { SharedSettings } from "../control/shared-settings.ts";
+import { meantType, type ViewSettings } from "../control/view-settings.ts";
+
+const STRING_OCTETS_MAX = 4096;
+/** Mounts that wait for their threads at once; further ones fail with EAGAIN. */
+const WAITING_MAX = 64;
+/** Programs written for Linux 2.2 put a magic number into the upper half of the flags. */
+const MS_MAGIC = 0xc0ed;
+
+/** A mount that a module is to serve. */
+export interface ModuleMount {
+  /** Names the mount between the threads. */
+  readonly id: number;
+  readonly module: string;
+  readonly type: string;
+  readonly source: string;
+  readonly target: string;
+  readonly options: string;
+  readonly flags: number;
+  /** Who mounts. */
+  readonly uid: number;
+  readonly gid: number;
+}
+
+export type ModuleMountEvent =
+  | { readonly kind: "mount"; readonly mount: ModuleMount }
+  /** 0: it is mounted and wants to be served. */
+  | { readonly kind: "mounted"; readonly id: number; readonly errno: number };
+
+/** What the main thread says of a mount: the descriptor of a device, or why there is none. */
+export type ModuleMountReply =
+  | { readonly id: number; readonly descriptor: number }
+  | { readonly id: number; readonly errno: number };
+
+export interface ModuleMountsOptions {
+  readonly standpoint: Standpoint;
+  readonly grounds: Grounds;
+  readonly settings: SharedSettings<ViewSettings>;
+  /** Nothing of a view may be kept busy when something is mounted. */
+  readonly beforeMount: () => void;
+  readonly post: (event: ModuleMountEvent) => void;
+}
+
+/** The mounts of modules' types, on the thread that stands in the views. */
+export class ModuleMounts {
+  readonly #options: ModuleMountsOptions;
+  readonly #memory = new GuestMemory();
+  readonly #waiting = new Map<number, { request: NotifyListener; mount: ModuleMount }>();
+  /** Modules by the types that they serve; the newest has a type. */
+  #types = new Map<string, string>();
+  #lastId = 0;
+
+  constructor(options: ModuleMountsOptions) {
+    this.#options = options;
+  }
+
+  /** These modules are there now, newest first. */
+  change(summaries: readonly ModuleSummary[]): void {
+    this.#types = new Map(
+      summaries.toReversed().flatMap(({ name, types }) => types.map((type) => [type, name])),
+    );
+  }
+
+  /**
+   * Performs a call: a module's type by its module, what the kernel has no type for by the module
+   * whose type alone begins so.
+   */
+  perform(request: NotifyListener, kernel: (request: NotifyListener) => Answer): Answer {
+    if (this.#types.size === 0 || !isMount(request)) return kernel(request);
+    this.#options.beforeMount();
+    const type = this.#type(request);
+    const module = type === undefined ? undefined : this.#types.get(type);
+    if (type !== undefined && module !== undefined) return this.#begin(request, type, module);
+    const answer = kernel(request);
+    const isUnknown = answer.kind === "done" && answer.errno === ERRNO.ENODEV;
+    if (!isUnknown || type === undefined || type === "") return answer;
+    const longer = [...this.#types].filter(([known]) => known.startsWith(type));
+    const [only, ...others] = longer;
+    return only === undefined || others.length > 0 ? answer : this.#begin(request, ...only);
+  }
+
+  /** The main thread has a device, or none. */
+  resume(message: ModuleMountReply): void {
+    this.#options.beforeMount();
+    const waiting = this.#waiting.get(message.id);
+    this.#waiting.delete(message.id);
+    const errno =
+      waiting === undefined
+        ? ERRNO.ESRCH
+        : "errno" in message
+          ? message.errno
+          : this.#mount(waiting.request, waiting.mount, message.descriptor);
+    if (waiting !== undefined) reply(waiting.request, failure(errno));
+    this.#options.post({ kind: "mounted", id: message.id, errno });
+  }
+
+  /** Type of a mount with aliases resolved; undefined when a mount or its state is changed. */
+  #type(request: NotifyListener): string | undefined {
+    const flags = request.low(3);
+    if ((flags & (MS.BIND | MS.MOVE | MS.REMOUNT)) !== 0) return undefined;
+    const type = this.#string(request, 2);
+    if (type === undefined) return undefined;
+    const { settings, standpoint } = this.#options;
+    return meantType(settings.value, type, standpoint.namespaceOf(request.pid, "mnt"));
+  }
+
+  #string(request: NotifyListener, index: number): string | undefined {
+    const address = request.argument(index);
+    if (address === 0n) return "";
+    const octets = this.#memory.string(request.pid, address, STRING_OCTETS_MAX);
+    return octets instanceof Uint8Array ? new TextDecoder().decode(octets) : undefined;
+  }
+
+  #begin(request: NotifyListener, type: string, module: string): Answer {
+    const [source, target, options] = [0, 1, 4].map((index) => this.#string(request, index));
+    if (source === undefined || target === undefined || options === undefined) {
+      return failure(ERRNO.EFAULT);
+    }
+    const inode = this.#options.standpoint.namespaceOf(request.pid, "mnt");
+    if (inode === undefined || !request.isValid()) return failure(ERRNO.ESRCH);
+    // Who has left the view for mounts of its own has the kernel's types only.
+    if (this.#options.grounds.find("mnt", inode) === undefined) return CONTINUE;
+    if (this.#waiting.size >= WAITING_MAX) return failure(ERRNO.EAGAIN);
+    const id = ++this.#lastId;
+    const given = request.low(3);
+    const flags = given >>> 16 === MS_MAGIC ? given & 0xffff : given;
+    const mount = { id, module, type, source, target, options, flags, ...this.#owner(request.pid) };
+    this.#waiting.set(id, { request: request.held(), mount });
+    this.#options.post({ kind: "mount", mount });
+    return LATER;
+  }
+
+  /** Effective numbers of the caller, as our user namespace has them. */
+  #owner(pid: number): { readonly uid: number; readonly gid: number } {
+    const fd = this.#options.standpoint.openProc(`${pid}/status`);
+    if (fd === -1) return { uid: 0, gid: 0 };
+    const status = readFileSync(fd, "utf8");
+    closeSync(fd);
+    const number = (label: string): number =>
+      Number(new RegExp(`^${label}:\\t\\d+\\t(\\d+)`, "m").exec(status)?.[1] ?? 0);
+    return { uid: number("Uid"), gid: number("Gid") };
+  }
+
+  #mount(request: NotifyListener, mount: ModuleMount, descriptor: number): number {
+    const { standpoint, grounds } = this.#options;
+    const inode = standpoint.namespaceOf(request.pid, "mnt");
+    const ground = inode === undefined ? undefined : grounds.find("mnt", inode);
+    if (ground === undefined || !request.isValid()) return ERRNO.ESRCH;
+    grounds.stand(ground);
+    const { type, source, target, uid, gid } = mount;
+    const flags = (mount.flags | MS.NOSUID | MS.NODEV) >>> 0;
+    const options = { module: "", type, source, target, uid, gid, flags };
+    return standpoint.at(request.pid, () => mountFuse(descriptor, options)) ?? ERRNO.ESRCH;
+  }
+}
+
+function isMount({ arch, number }: NotifyListener): boolean {
+  return number === (arch === AUDIT_ARCH_X86_64 ? SYS_X86_64 : SYS_I386).mount;
+}

@@ -1,0 +1,303 @@
+/**
+ * The views of one supervisor: the tree of them, by which name each is found, and by which process
+ * it is known to live. A view inside a view has no listener of its own whose end would tell that it
+ * is over, so one of its processes is watched; when that ends, another takes its place, until there
+ * is none.
+ */
+import { V2Error } from "../../base/index.ts";
+import {
+  closeDescriptor,
+  listenSessions,
+  namespaceId,
+  pidfdOpen,
+  sendMessage,
+} from "../../sys/index.ts";
+import { type ViewNode, ViewTree } from "../../viewos/index.ts";
+import { FsAliases } from "../control/fs-aliases.ts";
+import type { GroundId } from "../calls/grounds.ts";
+import type { OutsideIdentity } from "../launch/launch-outside.ts";
+import { sayTo } from "../launch/launcher-answers.ts";
+import type { ViewFacts } from "../launch/launch-steps.ts";
+import type { NestedEvent } from "../calls/nesting.ts";
+import type { WorkerCommand } from "../calls/notify-worker.ts";
+import {
+  checkViewName,
+  claimViewName,
+  forgetView,
+  registerView,
+  renameView,
+  sessionSocketPath,
+} from "./run-directory.ts";
+import type { ViewNet } from "../launch/view-net.ts";
+import { processesInside, type ViewProcesses } from "./view-processes.ts";
+import type { ViewState } from "../control/view-state.ts";
+import type { ViewTraps } from "../calls/view-traps.ts";
+
+/** What is known of a view. */
+interface Entry {
+  readonly node: ViewNode;
+  readonly ground: GroundId;
+  /** All processes of the view are in that user namespace, or in one inside it. */
+  readonly userNamespace: bigint;
+  readonly processes: ViewProcesses;
+  /** Set when the view has no namespaces. */
+  readonly outside?: OutsideIdentity | undefined;
+  readonly isBound: boolean;
+  /** The session that makes it, as long as it is made. */
+  readonly session: number | undefined;
+  readonly net: readonly ViewNet[];
+  /** Pulls out what `keepCables` was given. */
+  unplug: (() => void) | undefined;
+  /** A process of the view. */
+  pid: number;
+  /** False while its launcher is still at work. */
+  isBorn: boolean;
+}
+
+/** The views of one supervisor. */
+export class ViewBook {
+  readonly #tell: (command: WorkerCommand) => void;
+  readonly #traps: () => ViewTraps;
+  readonly #shared: Pick<ViewState, "settings" | "debug" | "rung">;
+  readonly #tree = new ViewTree<unknown>();
+  readonly #entries = new Map<GroundId, Entry>();
+  /** Cables of outermost views that are not complete, by the session that makes them. */
+  readonly #cables = new Map<number, () => void>();
+  readonly #aliases: FsAliases;
+
+  /**
+   * @param tell reaches the worker that stands on the grounds.
+   * @param shared what all views of the supervisor have in common.
+   * @param traps of every process that enters a view later.
+   */
+  constructor(
+    tell: (command: WorkerCommand) => void,
+    shared: Pick<ViewState, "settings" | "debug" | "rung">,
+    traps: () => ViewTraps,
+  ) {
+    this.#traps = traps;
+    this.#tell = tell;
+    this.#shared = shared;
+    this.#aliases = new FsAliases(this.#tree, shared.settings);
+  }
+
+  /** What is told of a view, by its number; undefined: it is gone. */
+  get(number: number): ViewState | undefined {
+    const entry = [...this.#entries.values()].find(({ node }) => node.id === number);
+    if (entry === undefined) return undefined;
+    const { node, processes } = entry;
+    return {
+      ...this.#shared,
+      number,
+      processes,
+      name: node.name,
+      rename: (name) => this.#rename(entry, name),
+      aliases: {
+        table: () => this.#aliases.of(number),
+        set: (alias, type) => {
+          this.#aliases.set(number, alias, type);
+          this.#publishAliases();
+        },
+      },
+    };
+  }
+
+  #say({ node, pid }: Entry, text: string): void {
+    this.#shared.debug.log("n", pid, `view ${node.id} ${text}`);
+  }
+
+  #publishAliases(): void {
+    const views = [...this.#entries.values()].map(({ node, ground }) => ({ id: node.id, ground }));
+    this.#aliases.publish(views);
+  }
+
+  /** Gives a view another name, or its first one: by it, it can be entered from now on. */
+  #rename(entry: Entry, name: string): void {
+    const { node } = entry;
+    checkViewName(name);
+    if (name === node.name) return;
+    if (node.name !== undefined) renameView(node.name, name);
+    else {
+      claimViewName(name);
+      this.listen(name, entry.ground);
+    }
+    node.name = name;
+    this.#register(entry);
+  }
+
+  /** Number of the view on a ground; of no ground: of the outermost view. */
+  numberOf(ground: GroundId | undefined): number {
+    const entry = ground === undefined ? undefined : this.#entries.get(ground);
+    return (entry ?? [...this.#entries.values()][0])?.node.id ?? 0;
+  }
+
+  /** Enters an outermost view; its name is claimed already. */
+  addOutermost(
+    view: Pick<Entry, "ground" | "pid" | "userNamespace" | "processes" | "outside"> & {
+      readonly name: string | undefined;
+      readonly session: number;
+    },
+  ): void {
+    const { name, session, ...facts } = view;
+    const entry: Entry = {
+      ...facts,
+      node: this.#tree.open(undefined, name),
+      isBound: false,
+      isBorn: true,
+      session,
+      net: [],
+      unplug: this.#cables.get(session),
+    };
+    this.#cables.delete(session);
+    this.#entries.set(entry.ground, entry);
+    this.#register(entry);
+    this.#watch(entry);
+  }
+
+  /** A view may be entered by its name, which is claimed. */
+  listen(name: string, ground: GroundId): void {
+    const descriptor = listenSessions(sessionSocketPath(name));
+    this.#tell({ kind: "listen", descriptor, ground: String(ground) });
+  }
+
+  /** Is it a view that was made outside of all others? */
+  isOutermost(ground: GroundId): boolean {
+    const entry = this.#entries.get(ground);
+    return entry !== undefined && entry.node.parent === undefined;
+  }
+
+  /** No view has been entered yet. */
+  get isEmpty(): boolean {
+    return this.#entries.size === 0;
+  }
+
+  /** Is the ground that of a known view? */
+  has(ground: GroundId): boolean {
+    return this.#entries.has(ground);
+  }
+
+  /** Enters a view inside a view and lets its launcher go on, or refuses it and says why. */
+  admit(event: NestedEvent): void {
+    let answer = Uint8Array.of(1);
+    try {
+      this.#addNested(event, JSON.parse(event.facts) as ViewFacts);
+    } catch (error) {
+      answer = new Uint8Array(0);
+      this.#tell({ kind: "forget", ground: String(event.ground) });
+      const remedy = error instanceof V2Error ? error.remedy : undefined;
+      const more = remedy === undefined ? "" : `    ${remedy}\n`;
+      sayTo(event.standardError, `v2 view: ${(error as Error).message}\n${more}`);
+    }
+    closeDescriptor(event.standardError);
+    sendMessage(event.session, answer);
+  }
+
+  #addNested(event: NestedEvent, { name, bound = false, net = [] }: ViewFacts): void {
+    const parent = event.parent === undefined ? undefined : this.#entries.get(event.parent);
+    if (parent === undefined) throw new V2Error("NO_VIEW", "the view around this one is gone");
+    const { ground, pid, userNamespace, session } = event;
+    if (name !== undefined) claimViewName(name);
+    const node = this.#tree.open(parent.node.id, name);
+    const entry: Entry = {
+      node,
+      ground,
+      userNamespace,
+      processes: processesInside(userNamespace),
+      pid,
+      isBound: bound,
+      isBorn: false,
+      session,
+      net,
+      unplug: undefined,
+    };
+    this.#entries.set(ground, entry);
+    this.#publishAliases();
+    if (name !== undefined) this.listen(name, ground);
+    this.#watch(entry);
+  }
+
+  /** The networks of the view inside a view that a session makes. */
+  netOf(session: number): readonly ViewNet[] | undefined {
+    return this.#making(session)?.net;
+  }
+
+  /** The cables of that view are pulled out when it ends. */
+  keepCables(session: number, unplug: () => void): void {
+    const entry = this.#making(session);
+    if (entry !== undefined) entry.unplug = unplug;
+    else this.#cables.set(session, unplug);
+  }
+
+  #making(session: number): Entry | undefined {
+    return [...this.#entries.values()].find((entry) => entry.session === session && !entry.isBorn);
+  }
+
+  /** The launcher of a view inside a view is done. */
+  born(ground: GroundId): void {
+    const entry = this.#entries.get(ground);
+    if (entry?.session === undefined || entry.isBorn) return;
+    entry.isBorn = true;
+    this.#register(entry);
+    this.#say(entry, `begins inside view ${entry.node.parent}`);
+    sendMessage(entry.session, Uint8Array.of(1));
+  }
+
+  /** The watched process of a view has ended: the view stands by another, or is over. */
+  ended(ground: GroundId): void {
+    const entry = this.#entries.get(ground);
+    if (entry === undefined) return;
+    if (entry.isBound) entry.processes.kill();
+    const living = entry.processes.list();
+    // Best one that shows the view itself, not a view or sandbox inside it.
+    const own = living.find((pid) => namespaceId(pid, "mnt") === ground);
+    const next = own ?? living[0];
+    if (next !== undefined) {
+      entry.pid = next;
+      this.#register(entry);
+      this.#watch(entry);
+    } else if (entry.node.parent !== undefined) this.close(ground);
+    // An outermost view is over when its listener says so.
+  }
+
+  /** Ends all processes of a view and of the views in it. */
+  close(ground: GroundId): void {
+    const entry = this.#entries.get(ground);
+    if (entry === undefined) return;
+    entry.processes.kill();
+    const closed = new Set(this.#tree.close(entry.node.id).views.map((node) => node.id));
+    for (const gone of [...this.#entries.values()].filter(({ node }) => closed.has(node.id))) {
+      this.#entries.delete(gone.ground);
+      if (gone.node.parent !== undefined) this.#say(gone, "ends");
+      gone.unplug?.();
+      this.#tell({ kind: "forget", ground: String(gone.ground) });
+      if (gone.node.name !== undefined) forgetView(gone.node.name);
+    }
+    this.#publishAliases();
+  }
+
+  /** Ends every view. */
+  closeAll(): void {
+    for (const { ground } of this.#entries.values()) this.close(ground);
+  }
+
+  #register({ node, pid, userNamespace, outside }: Entry): void {
+    if (node.name === undefined) return;
+    const above = node.parent === undefined ? undefined : this.#tree.node(node.parent);
+    registerView({
+      name: node.name,
+      pid,
+      supervisorPid: process.pid,
+      userNamespace: String(userNamespace),
+      traps: this.#traps(),
+      ...(outside === undefined ? {} : { outside }),
+      ...(above?.name === undefined ? {} : { parent: above.name }),
+    });
+  }
+
+  #watch(entry: Entry): void {
+    const descriptor = pidfdOpen(entry.pid);
+    // Gone already: as if it had been watched.
+    if (descriptor === -1) setImmediate(() => this.ended(entry.ground));
+    else this.#tell({ kind: "watch", descriptor, ground: String(entry.ground) });
+  }
+}

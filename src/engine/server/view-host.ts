@@ -1,0 +1,204 @@
+/**
+ * The main thread of the user's server: it has a supervisor for each outermost view, all in this
+ * process, and a door that lets launchers in.
+ */
+import { fileURLToPath } from "node:url";
+import { Worker } from "node:worker_threads";
+import { closeDescriptor, sendMessage, sessionPair } from "../../sys/index.ts";
+import type { DoorEvent, DoorWorkerData } from "./door-worker.ts";
+import type { GroundId } from "../calls/grounds.ts";
+import type { Interpreter } from "../launch/launch-answer.ts";
+import { answerNetwork } from "../launch/launcher-answers.ts";
+import type { AdoptedView } from "../launch/launch-steps.ts";
+import type { NotifyWorkerEvent, WorkerCommand } from "../calls/notify-worker.ts";
+import { forgetView } from "./run-directory.ts";
+import { SPAWNED_SESSION, type SupervisorConfig } from "../start.ts";
+import { idleMs, programIdentity, type ServerPlace, takeServerPlace } from "./view-server.ts";
+
+type Entered = Extract<DoorEvent, { kind: "entered" }>;
+
+/** What a supervisor needs of the process that hosts it. */
+export interface SupervisorHost {
+  readonly userNamespace: bigint;
+  /** Tells the door about a view that has no worker. */
+  tellDoor(command: WorkerCommand): void;
+  /** The supervisor has ended its view. */
+  over(): void;
+}
+
+/** A supervisor of an outermost view in the server's process. */
+export interface HostedSupervisor {
+  on(event: NotifyWorkerEvent | Extract<DoorEvent, { kind: "ended" }>): Promise<void>;
+  /** The cables of the view that a session has made are pulled out when it ends. */
+  keepCables(session: number, unplug: () => void): void;
+  /** Gives the view a worker. */
+  wake(view: AdoptedView): void;
+  endView(): void;
+}
+
+/** Makes a supervisor. */
+export type HostedSupervisorMaker = (
+  config: SupervisorConfig,
+  host: SupervisorHost,
+) => HostedSupervisor;
+
+/** The user's server. */
+export class ViewHost {
+  readonly #config: SupervisorConfig;
+  readonly #make: HostedSupervisorMaker;
+  readonly #place: ServerPlace | undefined;
+  readonly #identity = programIdentity();
+  readonly #commands: number;
+  readonly #views = new Map<GroundId, { supervisor: HostedSupervisor; view: AdoptedView }>();
+  /** Cables of views that are not complete, by the session that makes them. */
+  readonly #cables = new Map<number, () => void>();
+  /** What is still to be done for a session. */
+  readonly #turns = new Map<number, Promise<void>>();
+  /** Names that were claimed for launchers which have not come back. */
+  readonly #claimed = new Map<number, string>();
+  #isFirst = true;
+  #idle: NodeJS.Timeout | undefined;
+
+  constructor(config: SupervisorConfig, make: HostedSupervisorMaker) {
+    this.#config = config;
+    this.#make = make;
+    this.#place = takeServerPlace();
+    const [commands, theirs] = sessionPair();
+    this.#commands = commands;
+    const workerData: DoorWorkerData = {
+      session: SPAWNED_SESSION,
+      listening: this.#place?.listening,
+      commands: theirs,
+    };
+    const file = fileURLToPath(new URL("./door-worker.js", import.meta.url));
+    const door = new Worker(file, { workerData, trackUnmanagedFds: false });
+    door.on("message", (event: DoorEvent) => this.#inTurn(event));
+    door.on("error", (error) => {
+      process.stderr.write(`${error.stack ?? error.message}\n`);
+      this.#end(1);
+    });
+    for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
+      process.on(signal, () => this.#end(0));
+    }
+  }
+
+  /** What concerns one session is done in turn; sessions and views do not wait for each other. */
+  #inTurn(event: DoorEvent): void {
+    // A view is entered after all else of its session, and before it ends.
+    if (!("session" in event) || event.kind === "entered") return void this.#on(event);
+    const { session } = event;
+    const before = this.#turns.get(session) ?? Promise.resolve();
+    this.#turns.set(
+      session,
+      before.then(() => this.#on(event)),
+    );
+  }
+
+  async #on(event: DoorEvent): Promise<void> {
+    switch (event.kind) {
+      case "network":
+        await answerNetwork(event, event.facts.net ?? [], (unplug) => {
+          this.#cables.set(event.session, unplug);
+        });
+        break;
+      case "hello":
+        sendMessage(event.session, this.#isOutdated ? new Uint8Array(0) : Uint8Array.of(1));
+        break;
+      case "request":
+        await this.#answer(event);
+        break;
+      case "entered":
+        this.#enter(event);
+        break;
+      case "wake": {
+        const entry = this.#views.get(event.ground);
+        entry?.supervisor.wake(entry.view);
+        break;
+      }
+      case "ended":
+        await this.#views.get(event.ground)?.supervisor.on(event);
+        break;
+      case "left":
+        this.#views.get(event.ground)?.supervisor.endView();
+        break;
+      case "closed":
+        this.#forgetSession(event.session);
+    }
+    this.#stayForAWhile();
+  }
+
+  /** The server ends when it has had no view for some time; without the place, at once. */
+  #stayForAWhile(): void {
+    clearTimeout(this.#idle);
+    if (this.#views.size > 0) return;
+    const isNeeded = this.#isFirst || (this.#place !== undefined && !this.#isOutdated);
+    const ms = isNeeded ? idleMs(process.env) : 0;
+    this.#idle = setTimeout(() => this.#end(0), ms);
+  }
+
+  /** The program on disk is not ours any more: the place is for a server that runs it. */
+  get #isOutdated(): boolean {
+    if (programIdentity() === this.#identity) return false;
+    this.#place?.leave();
+    return true;
+  }
+
+  #enter(event: Entered): void {
+    const { facts, ground, userNamespace, session, view } = event;
+    this.#isFirst = false;
+    this.#claimed.delete(session);
+    const { rung } = this.#config;
+    const engine = rung === undefined ? {} : { rung };
+    const config = { name: undefined, net: [], lifeline: undefined, traps: {}, ...engine };
+    const supervisor = this.#make(config, {
+      userNamespace,
+      tellDoor: (command) => this.#tell(command),
+      over: () => {
+        this.#views.delete(ground);
+        this.#stayForAWhile();
+      },
+    });
+    this.#views.set(ground, { supervisor, view });
+    const unplug = this.#cables.get(session);
+    this.#cables.delete(session);
+    if (unplug !== undefined) supervisor.keepCables(session, unplug);
+    void supervisor.on({ kind: "entered", session, pid: event.pid, ground, userNamespace, facts });
+  }
+
+  #tell(command: WorkerCommand): void {
+    sendMessage(this.#commands, new TextEncoder().encode(JSON.stringify(command)));
+  }
+
+  /** A native launcher gets its program; an octet means: not here. */
+  async #answer(event: Extract<DoorEvent, { kind: "request" }>): Promise<void> {
+    let answer: Uint8Array = Uint8Array.of(0);
+    const { interpreter } = this.#config;
+    const isOwn = event.uid === process.geteuid!();
+    if (interpreter !== undefined && isOwn && !this.#isOutdated) {
+      const { answerLaunch } = await import("../launch/launch-answer.ts");
+      const { interpret } = (await import(interpreter)) as { interpret: Interpreter };
+      const launch = answerLaunch(event.octets, interpret);
+      if (launch?.name !== undefined) this.#claimed.set(event.session, launch.name);
+      answer = launch?.octets ?? answer;
+    }
+    sendMessage(event.session, answer);
+  }
+
+  /** A launcher that has gone without making its view leaves nothing. */
+  #forgetSession(session: number): void {
+    const name = this.#claimed.get(session);
+    if (name !== undefined) forgetView(name);
+    this.#claimed.delete(session);
+    this.#cables.get(session)?.();
+    this.#cables.delete(session);
+    this.#turns.delete(session);
+    closeDescriptor(session);
+  }
+
+  #end(code: number): never {
+    this.#place?.leave();
+    for (const { supervisor } of this.#views.values()) supervisor.endView();
+    closeDescriptor(this.#commands);
+    process.exit(code);
+  }
+}
