@@ -4,6 +4,7 @@ import { ERRNO, type ErrnoName } from "../../base/index.ts";
 import { closeFd, openFuseDevice, ringBell } from "../../sys/index.ts";
 import { parseOptions } from "../../viewos/index.ts";
 import { FuseThread } from "../fuse/fuse-mount.ts";
+import type { GroundId } from "../calls/grounds.ts";
 import type { Insertion } from "./module-loader.ts";
 import type { ModulesMessage } from "./module-messages.ts";
 import type { ModuleMount, ModuleMountEvent, ModuleMountReply } from "./module-mounts.ts";
@@ -12,17 +13,26 @@ import type { ModuleMount, ModuleMountEvent, ModuleMountReply } from "./module-m
 const CLOSE_TIMEOUT_MS = 1000;
 
 interface Served {
+  /** See `moduleId`. */
   readonly module: string;
+  /** The view that it was mounted in. */
+  readonly ground: GroundId;
   readonly thread: FuseThread;
   readonly descriptor: number;
+}
+
+/** Where a module comes from. */
+export interface ModuleSource {
+  readonly insertion: Insertion;
+  readonly name: string;
 }
 
 export interface ModuleServersOptions {
   readonly control: MessagePort;
   readonly bell: number;
   readonly log: (line: string) => void;
-  /** What a module was inserted by; undefined: it is gone. */
-  readonly insertionOf: (module: string) => Insertion | undefined;
+  /** What a module was inserted by, by its `moduleId`; undefined: it is gone. */
+  readonly sourceOf: (module: string) => ModuleSource | undefined;
 }
 
 /** Starts and ends the threads. */
@@ -34,9 +44,11 @@ export class ModuleServers {
     this.#options = options;
   }
 
-  /** How many mounts a module serves. */
-  count(module: string): number {
-    return [...this.#served.values()].filter((served) => served.module === module).length;
+  /** How many mounts a module serves that were made in a view. */
+  count(module: string, ground: GroundId | undefined): number {
+    const isCounted = (served: Served): boolean =>
+      served.module === module && (ground === undefined || served.ground === ground);
+    return [...this.#served.values()].filter(isCounted).length;
   }
 
   /**
@@ -74,13 +86,15 @@ export class ModuleServers {
   }
 
   async #begin(mount: ModuleMount): Promise<void> {
-    const { id, module, type, source, target, uid, gid } = mount;
-    const insertion = this.#options.insertionOf(module);
-    if (insertion === undefined) return this.#tell({ id, errno: ERRNO.ENODEV });
-    const say = (message: string): void => this.#options.log(`${module}: ${target}: ${message}`);
+    const { id, ground, type, source, target, uid, gid } = mount;
+    const module = this.#options.sourceOf(mount.module);
+    if (module === undefined) return this.#tell({ id, errno: ERRNO.ENODEV });
+    const say = (message: string): void => {
+      this.#options.log(`${module.name}: ${target}: ${message}`);
+    };
     try {
       const thread = await FuseThread.start({
-        module: { insertion, name: module },
+        module,
         type,
         source,
         target,
@@ -96,7 +110,7 @@ export class ModuleServers {
         await thread.close();
         throw error;
       }
-      this.#served.set(id, { module, thread, descriptor });
+      this.#served.set(id, { module: mount.module, ground, thread, descriptor });
       void thread.ended.then(() => this.#served.delete(id));
       this.#tell({ id, descriptor });
     } catch (error) {
