@@ -106,7 +106,9 @@ export class ModuleCalls {
   /** Module threads by their homes. */
   readonly #threads = new Map<number, MessagePort>();
   #sequence = 0;
-  #paths: ModulePaths | undefined;
+  /** What performs path calls, by the ground that it was made on: it returns to the root there. */
+  readonly #paths = new Map<GroundId | undefined, ModulePaths>();
+  #wantsPaths = false;
 
   constructor(options: ModuleCallsOptions) {
     this.#options = options;
@@ -141,7 +143,7 @@ export class ModuleCalls {
     if (operation === undefined || !this.#wanted.has(operation)) return undefined;
     const turns = this.#turnsOf(request.pid);
     if (!turns.operations.has(operation)) return undefined;
-    const named = this.#paths?.capture(request);
+    const named = this.#pathsOf(request.pid)?.capture(request);
     const taken = this.#take(request, named === undefined);
     if (taken === undefined) return failure(ERRNO.EFAULT);
     return this.#offer({ request, taken, operation, named, turns }, 0);
@@ -159,14 +161,14 @@ export class ModuleCalls {
     { request, taken, operation, named, turns }: TakenOver,
     tries: number,
   ): Answer | undefined {
-    this.#stand(request.pid);
+    const paths = this.#pathsOf(request.pid);
     const place = this.#place(request, named === undefined);
     let fields: OperationFields[Operation] = operationFields(operation, taken, place);
     let files: NamedFiles | undefined;
     if (named !== undefined) {
       const wants = (found: NamedFiles): boolean =>
         turns.next(operation, { ...fields, ...found }) !== undefined;
-      const offered = this.#paths!.offer(request, named, wants);
+      const offered = paths!.offer(request, named, wants);
       if (offered.answer !== undefined) return offered.answer;
       ({ files } = offered);
       fields = { ...fields, ...files };
@@ -213,11 +215,25 @@ export class ModuleCalls {
   }
 
   /** To the view of the caller: its names and paths are meant. */
-  #stand(pid: number): void {
+  #stand(pid: number): GroundId | undefined {
     const { standpoint, grounds } = this.#options;
     const inode = standpoint.namespaceOf(pid, "mnt");
     const ground = inode === undefined ? undefined : grounds.find("mnt", inode);
     if (ground !== undefined) grounds.stand(ground);
+    return ground?.mnt;
+  }
+
+  /** What performs the path calls of a view, where we stand from now on. */
+  #pathsOf(pid: number): ModulePaths | undefined {
+    const { standpoint, policy } = this.#options;
+    const ground = this.#stand(pid);
+    if (!this.#wantsPaths) return undefined;
+    let paths = this.#paths.get(ground);
+    if (paths === undefined) {
+      paths = new ModulePaths(standpoint, policy);
+      this.#paths.set(ground, paths);
+    }
+    return paths;
   }
 
   #operationOf(request: NotifyListener, name: string): Operation | undefined {
@@ -295,10 +311,11 @@ export class ModuleCalls {
     this.#options.mounts.change(lists);
     this.#views = new Map(lists.map(({ ground, modules }) => [ground, new ModuleTurns(modules)]));
     this.#wanted = new Set([...this.#views.values()].flatMap(({ operations }) => [...operations]));
-    // Made when a module comes that wants paths: its tables are large.
-    const { outside } = this.#options;
-    if (!outside && this.#paths === undefined && [...this.#wanted].some(isAboutPaths)) {
-      this.#paths = new ModulePaths(this.#options.standpoint, this.#options.policy);
+    const { grounds, outside } = this.#options;
+    this.#wantsPaths ||= !outside && [...this.#wanted].some(isAboutPaths);
+    for (const ground of this.#paths.keys()) {
+      const isGone = ground !== undefined && grounds.find("mnt", ground) === undefined;
+      if (isGone) this.#paths.delete(ground);
     }
     for (const { home, calls } of threads) {
       this.#threads.set(home, calls);
@@ -322,7 +339,8 @@ export class ModuleCalls {
   }
 
   #finish(pending: PendingCall, decision: Decision): void {
-    const answer = this.#answers.answer(pending, decision, this.#paths);
+    const paths = this.#pathsOf(pending.request.pid);
+    const answer = this.#answers.answer(pending, decision, paths);
     if (answer !== "moved") return reply(pending.request, answer);
     const { request, offered, tries } = pending;
     const again = this.#offer({ ...pending, operation: offered.operation }, tries + 1);

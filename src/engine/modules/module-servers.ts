@@ -7,6 +7,7 @@ import { FuseThread } from "../fuse/fuse-mount.ts";
 import type { GroundId } from "../calls/grounds.ts";
 import type { Insertion } from "./module-loader.ts";
 import type { ModulesMessage } from "./module-messages.ts";
+import type { Programs } from "./programs.ts";
 import type { ModuleMount, ModuleMountEvent, ModuleMountReply } from "./module-mounts.ts";
 
 /** How long the threads may take to end. */
@@ -25,6 +26,8 @@ interface Served {
 export interface ModuleSource {
   readonly insertion: Insertion;
   readonly name: string;
+  /** Those that have the modules of its view which are objects. */
+  readonly programs: Programs;
 }
 
 export interface ModuleServersOptions {
@@ -67,6 +70,13 @@ export class ModuleServers {
     return inTime;
   }
 
+  /** The mounts of a module are served no longer. */
+  end(module: string): void {
+    for (const served of this.#served.values()) {
+      if (served.module === module) served.thread.stop();
+    }
+  }
+
   /** No mount is served. */
   get isEmpty(): boolean {
     return this.#served.size === 0;
@@ -86,17 +96,20 @@ export class ModuleServers {
   }
 
   async #begin(mount: ModuleMount): Promise<void> {
-    const { id, ground, type, source, target, uid, gid } = mount;
-    const module = this.#options.sourceOf(mount.module);
-    if (module === undefined) return this.#tell({ id, errno: ERRNO.ENODEV });
+    const { id, ground, type, target, uid, gid } = mount;
+    const source = this.#options.sourceOf(mount.module);
+    if (source === undefined) return this.#tell({ id, errno: ERRNO.ENODEV });
+    const { insertion, name, programs } = source;
+    const program =
+      insertion.program === undefined ? undefined : programs.portFor(insertion.number, id);
     const say = (message: string): void => {
-      this.#options.log(`${module.name}: ${target}: ${message}`);
+      this.#options.log(`${name}: ${target}: ${message}`);
     };
     try {
       const thread = await FuseThread.start({
-        module,
+        module: { ...(program === undefined ? { insertion } : { port: program.port }), name },
         type,
-        source,
+        source: mount.source,
         target,
         options: parseOptions(mount.options),
         uid,
@@ -111,11 +124,15 @@ export class ModuleServers {
         throw error;
       }
       this.#served.set(id, { module: mount.module, ground, thread, descriptor });
-      void thread.ended.then(() => this.#served.delete(id));
+      void thread.ended.then(() => {
+        this.#served.delete(id);
+        program?.close();
+      });
       this.#tell({ id, descriptor });
     } catch (error) {
       const { code, message } = error as { code?: string; message: string };
       say(message);
+      program?.close();
       this.#tell({ id, errno: ERRNO[code as ErrnoName] ?? ERRNO.EIO });
     }
   }

@@ -16,9 +16,11 @@ import {
   parseOptions,
   type ViewTree,
 } from "../../viewos/index.ts";
+import { portLink } from "./link.ts";
 import type { Insertion } from "./module-loader.ts";
 import { moduleId } from "./module-lists.ts";
 import type { ModuleEvent, ModuleRequest, ModuleWorkerData } from "./module-messages.ts";
+import { Programs } from "./programs.ts";
 
 /** How long the module thread may be silent before it is taken for hung. */
 const PING_TIMEOUT_MS = 1000;
@@ -39,6 +41,8 @@ export interface ModulesOptions {
   readonly rules: () => readonly FilterRule[] | undefined;
   /** How many mounts of a module the view has made. */
   readonly mountsOf: (module: string) => number;
+  /** Mounts of a module that is no more are served no longer. */
+  readonly endMounts: (module: string) => void;
   /** What the view has is different now, or another thread runs it. */
   readonly changed: () => void;
 }
@@ -75,7 +79,14 @@ const GROUP_OF: { readonly [name: string]: string } = {
 };
 
 /** What is asked for with an insertion. */
-export type InsertOptions = Pick<Insertion, "specifier" | "directory" | "options" | "permanent">;
+export type InsertOptions = Omit<Insertion, "number">;
+
+/** A module that is an object of this program, as an insertion. */
+export function programInsertion(summary: ModuleSummary): InsertOptions {
+  const { permanent } = summary;
+  const specifier = "(an object of a program)";
+  return { specifier, directory: "/", options: {}, permanent, program: summary };
+}
 
 /**
  * `FILE[,OPTION[=VALUE]]…` as an insertion.
@@ -115,12 +126,19 @@ class ModuleThread {
   readonly #waiting = new Map<number, Waiting>();
   #lastId = 0;
 
-  constructor(bell: number, log: (line: string) => void) {
+  constructor(bell: number, log: (line: string) => void, programs: Programs) {
     const { port1, port2 } = new MessageChannel();
     this.#calls = port1;
+    const program = new MessageChannel();
+    portLink(program.port1, (op, args, signal) => programs.ask(args, op, signal));
     this.worker = new Worker(fileURLToPath(new URL("./module-worker.js", import.meta.url)), {
-      workerData: { calls: port2, bell, running: this.#running } satisfies ModuleWorkerData,
-      transferList: [port2],
+      workerData: {
+        calls: port2,
+        bell,
+        programs: program.port2,
+        running: this.#running,
+      } satisfies ModuleWorkerData,
+      transferList: [port2, program.port2],
       stdout: true,
       stderr: true,
     });
@@ -181,6 +199,8 @@ class ModuleThread {
 /** Inserts and removes. */
 export class Modules {
   readonly #options: ModulesOptions;
+  /** Whose objects some of them are. */
+  readonly programs: Programs;
   /** Those of the thread, newest first; some may be left to views inside this one. */
   #loaded: Layer<InsertedModule>[] = [];
   #thread: ModuleThread | undefined;
@@ -191,6 +211,10 @@ export class Modules {
 
   constructor(options: ModulesOptions) {
     this.#options = options;
+    this.programs = new Programs({
+      insert: async (summary) => (await this.#insert(programInsertion(summary))).number,
+      lost: (insertions) => void this.#lose(new Set(insertions)),
+    });
   }
 
   /**
@@ -206,7 +230,19 @@ export class Modules {
    * @returns their names.
    * @throws V2Error when it has none, or when the view does not trap what they want.
    */
-  insert(options: InsertOptions): Promise<readonly string[]> {
+  async insert(options: InsertOptions): Promise<readonly string[]> {
+    return (await this.#insert(options)).names;
+  }
+
+  /** A module of the view's start; if it is an object, its program comes later. */
+  async expect(options: InsertOptions): Promise<void> {
+    const { number } = await this.#insert(options);
+    if (options.program !== undefined) this.programs.expect(number);
+  }
+
+  #insert(
+    options: InsertOptions,
+  ): Promise<{ readonly names: readonly string[]; readonly number: number }> {
     return this.#inOrder(async () => {
       if (this.#isClosed) throw new V2Error("NO_VIEW", "the view is gone");
       const insertion = { ...options, number: this.#options.nextNumber() };
@@ -226,7 +262,7 @@ export class Modules {
       }
       this.#keep(insertion, summaries);
       this.#options.changed();
-      return summaries.map(({ name }) => name);
+      return { names: summaries.map(({ name }) => name), number: insertion.number };
     });
   }
 
@@ -258,9 +294,27 @@ export class Modules {
     });
   }
 
+  /** The thread has it no longer. */
   #drop(layer: Layer<InsertedModule>): void {
+    const { insertion, summary } = layer.value;
     this.#options.tree.discard(layer);
     this.#loaded = this.#loaded.filter((other) => other !== layer);
+    if (insertion.program !== undefined) this.programs.removed(insertion.number, summary.name);
+  }
+
+  /** The program of these insertions has ended: its modules go, whoever waits for them. */
+  #lose(insertions: ReadonlySet<number>): Promise<void> {
+    return this.#inOrder(async () => {
+      const lost = this.#loaded.filter(({ value }) => insertions.has(value.insertion.number));
+      for (const layer of lost) {
+        this.#drop(layer);
+        this.#options.log(`${layer.value.summary.name}: removed, its program has ended`);
+        this.#options.endMounts(layer.value.id);
+      }
+      this.#options.changed();
+      const modules = lost.map(({ value }) => value.id);
+      await this.#thread?.ask({ op: "remove", modules, isForced: true }, PING_TIMEOUT_MS);
+    });
   }
 
   #removable(name: string): Layer<InsertedModule> {
@@ -336,7 +390,7 @@ export class Modules {
 
   #start(): ModuleThread {
     if (this.#thread !== undefined) return this.#thread;
-    const thread = new ModuleThread(this.#options.bell, this.#options.log);
+    const thread = new ModuleThread(this.#options.bell, this.#options.log, this.programs);
     this.#thread = thread;
     thread.worker.on("error", (error) => this.#options.log(`module thread: ${error.message}`));
     // Without being ended by us: a module has called process.exit.

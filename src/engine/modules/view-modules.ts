@@ -16,7 +16,7 @@ import {
   type ViewTree,
 } from "../../viewos/index.ts";
 import type { GroundId } from "../calls/grounds.ts";
-import type { ControlServer } from "../control/control-server.ts";
+import { type ControlServer, Takeover } from "../control/control-server.ts";
 import type { ModuleList } from "./module-lists.ts";
 import type { ModulesMessage } from "./module-messages.ts";
 import { sendModuleReport } from "./module-report.ts";
@@ -75,7 +75,7 @@ export class ViewModules {
     rulesOf: (traps: readonly Trap[]) => readonly FilterRule[],
   ): Promise<void> {
     try {
-      for (const options of wanted) await this.#home(view).insert(options);
+      for (const options of wanted) await this.#home(view).expect(options);
       const modules = modulesOf(this.#options.tree, view);
       const traps = modules.flatMap(({ value }) => moduleTraps(value.summary));
       this.#rules = rulesOf(traps);
@@ -109,6 +109,10 @@ export class ViewModules {
     });
     control.register("rmmod", ({ module }, { view }) => this.#home(view).remove(String(module)));
     control.register("lsmod", (_, { view }) => this.list(view));
+    control.register("attach", (_, { view }) => {
+      const { programs } = this.#home(view);
+      return new Takeover((socket) => programs.attach(socket));
+    });
   }
 
   /** What a view has, newest first. */
@@ -166,6 +170,7 @@ export class ViewModules {
       log,
       nextNumber: () => ++this.#lastNumber,
       rules: () => this.#rules,
+      endMounts: (module) => this.servers.end(module),
       mountsOf: (module) => this.servers.count(module, this.#groundOf(view)),
       changed: () => this.#tell(),
     });
@@ -180,8 +185,11 @@ export class ViewModules {
   #sourceOf(id: string): ModuleSource | undefined {
     const { tree } = this.#options;
     const seen = tree.all().flatMap((view) => modulesOf(tree, view.id));
-    const value = seen.find((layer) => layer.value.id === id)?.value;
-    return value && { insertion: value.insertion, name: value.summary.name };
+    const layer = seen.find(({ value }) => value.id === id);
+    const home = layer === undefined ? undefined : this.#homes.get(layer.view);
+    if (layer === undefined || home === undefined) return undefined;
+    const { insertion, summary } = layer.value;
+    return { insertion, name: summary.name, programs: home.programs };
   }
 
   /** Tells the notify worker. */
