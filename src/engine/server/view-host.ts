@@ -159,7 +159,8 @@ export class ViewHost {
       userNamespace,
       tellDoor: (command) => this.#tell(command),
       over: () => {
-        this.#views.delete(ground);
+        // The kernel has perhaps given the number to a new view, which has entered meanwhile.
+        if (this.#views.get(ground)?.supervisor === supervisor) this.#views.delete(ground);
         this.#stayForAWhile();
       },
     });
