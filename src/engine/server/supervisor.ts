@@ -20,7 +20,7 @@ import { ViewTree } from "../../viewos/index.ts";
 import { ConnectionCount } from "../control/control-door.ts";
 import { registerViewOperations } from "../control/control-operations.ts";
 import { ControlServer } from "../control/control-server.ts";
-import { viewRules } from "../launch/launch.ts";
+import { viewRules } from "../launch/launch-filter.ts";
 import type { InsertOptions } from "../modules/modules.ts";
 import { ViewModules } from "../modules/view-modules.ts";
 import { answerNetwork, sayTo } from "../launch/launcher-answers.ts";
