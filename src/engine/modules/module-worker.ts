@@ -5,10 +5,18 @@
  */
 import { register } from "node:module";
 import { parentPort, workerData } from "node:worker_threads";
-import { V2Error } from "../../base/index.ts";
+import { ERRNO, V2Error } from "../../base/index.ts";
 import { ringBell } from "../../sys/index.ts";
-import { ModuleChain, type ModuleSummary } from "../../viewos/index.ts";
+import {
+  type Decision,
+  type Module,
+  ModuleChain,
+  type ModuleSummary,
+  standInFor,
+} from "../../viewos/index.ts";
+import { type Link, portLink } from "./link.ts";
 import { type Insertion, loadModules } from "./module-loader.ts";
+import { moduleId } from "./module-lists.ts";
 import type {
   CallMessage,
   DecisionMessage,
@@ -20,14 +28,16 @@ import type {
 class ModuleThread {
   readonly #data: ModuleWorkerData;
   readonly #chain: ModuleChain;
-  /** Which insertion a module came from. */
+  readonly #programs: Link;
+  /** Which insertion a module came from, by `moduleId`. */
   readonly #numbers = new Map<string, number>();
 
   constructor(data: ModuleWorkerData) {
     this.#data = data;
+    this.#programs = portLink(data.programs, () => {});
     this.#chain = new ModuleChain({
       log: (line) => this.#post({ kind: "log", line }),
-      running: (name) => this.#mark(name === undefined ? 0 : (this.#numbers.get(name) ?? 0)),
+      running: (id) => this.#mark(id === undefined ? 0 : (this.#numbers.get(id) ?? 0)),
       limit,
     });
   }
@@ -50,8 +60,8 @@ class ModuleThread {
     Atomics.store(this.#data.running, 0, number);
   }
 
-  async #answer({ sequence, call }: CallMessage): Promise<void> {
-    const decision = await this.#chain.answer(call);
+  async #answer({ sequence, call, modules }: CallMessage): Promise<void> {
+    const decision = await this.#chain.answer(call, modules);
     this.#data.calls.postMessage({ sequence, decision } satisfies DecisionMessage);
     ringBell(this.#data.bell);
   }
@@ -61,7 +71,7 @@ class ModuleThread {
     try {
       let summaries: readonly ModuleSummary[] = [];
       if (request.op === "insert") summaries = await this.#insert(request.insertion);
-      if (request.op === "remove") await this.#remove(request.names);
+      if (request.op === "remove") await this.#remove(request.modules, request.isForced);
       this.#post({ kind: "done", id, summaries });
     } catch (error) {
       const { message } = error as Error;
@@ -74,28 +84,46 @@ class ModuleThread {
   /** All modules of a file, or none. */
   async #insert(insertion: Insertion): Promise<readonly ModuleSummary[]> {
     this.#mark(insertion.number);
-    const modules = await loadModules(insertion).finally(() => this.#mark(0));
+    const modules = await this.#load(insertion).finally(() => this.#mark(0));
     const summaries: ModuleSummary[] = [];
     try {
       for (const loaded of modules) {
-        summaries.unshift(this.#chain.insert(loaded));
-        this.#numbers.set(loaded.name, insertion.number);
+        const id = moduleId(insertion, loaded.name);
+        summaries.unshift(this.#chain.insert(loaded, id));
+        this.#numbers.set(id, insertion.number);
       }
     } catch (error) {
-      for (const { name } of summaries) this.#chain.remove(name);
+      for (const { name } of summaries) this.#chain.remove(moduleId(insertion, name));
       throw error;
     }
     return summaries;
   }
 
-  async #remove(names: readonly string[]): Promise<void> {
-    for (const name of names) {
-      const removed = this.#chain.remove(name);
-      this.#numbers.delete(name);
+  async #load(insertion: Insertion): Promise<readonly Module[]> {
+    const { program, number } = insertion;
+    return program === undefined ? await loadModules(insertion) : [this.#standIn(program, number)];
+  }
+
+  /** For a module that is an object of a program. */
+  #standIn(summary: ModuleSummary, insertion: number): Module {
+    const module = summary.name;
+    return standInFor(summary, async (call) => {
+      const decision = this.#programs.ask("call", { insertion, module, call });
+      return (await decision.catch(() => TOO_LATE)) as Decision;
+    });
+  }
+
+  async #remove(ids: readonly string[], isForced: boolean): Promise<void> {
+    for (const id of ids) {
+      const removed = this.#chain.remove(id, isForced);
+      this.#numbers.delete(id);
       await removed?.close?.();
     }
   }
 }
+
+/** What callers are told whose program has ended. */
+const TOO_LATE: Decision = { kind: "fail", errno: ERRNO.ETIMEDOUT };
 
 /** Gives `late` when the decision takes longer than that. */
 async function limit(
