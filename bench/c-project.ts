@@ -14,7 +14,7 @@ export interface CProject {
   readonly sources: number;
 }
 
-const LIBRARIES = 10;
+const LIBRARIES = 20;
 const FILES_PER_LIBRARY = 15;
 const FUNCTIONS_PER_FILE = 6;
 const SEED = 0x5eed;
