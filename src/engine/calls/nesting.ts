@@ -101,7 +101,10 @@ export class Nesting {
     const userNamespace = fstatSync(user, { bigint: true }).ino;
     closeDescriptor(user);
     const numbers = this.#store?.keep([mounts, names]);
-    const ground = this.#grounds.add(mounts, names, userNamespace);
+    const ground = this.#grounds.add(mounts, names, {
+      user: userNamespace,
+      parent: origin.parent,
+    });
     this.#unlock(origin, ground);
     return {
       kind: "nested",

@@ -88,7 +88,7 @@ export interface MoreOfView {
   })[];
   /** Of the views inside. */
   readonly grounds: readonly (Pick<AdoptedView, "mounts" | "names"> & {
-    readonly userNamespace: bigint;
+    readonly within: { readonly user: bigint; readonly parent: GroundId | undefined };
   })[];
 }
 
@@ -214,9 +214,7 @@ class NotifyLoop {
     if (data.session !== undefined) this.#sessions.set(data.session, undefined);
     if (data.adopted !== undefined) this.#adopt(data.adopted);
     const { grounds, listeners } = data.more ?? { grounds: [], listeners: [] };
-    for (const { mounts, names, userNamespace } of grounds) {
-      this.#grounds.add(mounts, names, userNamespace);
-    }
+    for (const { mounts, names, within } of grounds) this.#grounds.add(mounts, names, within);
     for (const { listener, notes, ground } of listeners) this.#listen(listener, notes, ground);
     if (data.listening !== undefined) this.#listening.set(data.listening, undefined);
   }

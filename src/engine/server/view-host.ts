@@ -114,9 +114,12 @@ export class ViewHost {
       const { ground, mounts, names } = outermost;
       if (outermost.parent !== undefined) continue;
       const ours = new Map([...views].filter(([, view]) => view.outermost === ground));
-      const grounds = [...ours.values()].flatMap((view) =>
-        view === outermost ? [] : { ...view, userNamespace: BigInt(view.userNamespace) },
-      );
+      const inside = [...ours.values()].filter((view) => view !== outermost);
+      const grounds = inside.map((view) => {
+        const around = [...ours.values()].find(({ id }) => id === view.parent) ?? outermost;
+        const within = { user: BigInt(view.userNamespace), parent: BigInt(around.ground) };
+        return { mounts: view.mounts, names: view.names, within };
+      });
       const known = new Set([...ours.values()].map((view) => view.ground));
       const [first, ...others] = listeners.filter((one) => known.has(String(one.ground)));
       if (first === undefined) {
