@@ -35,6 +35,7 @@ import type { KeptView } from "./kept-views.ts";
 import { removeLeftovers } from "./leftovers.ts";
 import { interruptBlocked, watchPaths } from "../calls/relief-watch.ts";
 import { Relief } from "../calls/relief.ts";
+import { Deputies } from "../calls/deputies.ts";
 import { sessionSocketPath } from "./run-directory.ts";
 import { processesWithMark } from "../launch/marked-processes.ts";
 import { SPAWNED_LOG, SPAWNED_SESSION, SPAWNED_TRACE, type SupervisorConfig } from "../start.ts";
@@ -64,6 +65,7 @@ class Supervisor {
   readonly #modulePort: MessagePort;
   readonly #control: ControlServer;
   readonly #relief = new Relief();
+  readonly #deputies = new Deputies();
   readonly #book: ViewBook;
   readonly #host: SupervisorHost | undefined;
   readonly #shared: Omit<NotifyWorkerData, "session" | "adopted" | "listening">;
@@ -233,6 +235,9 @@ class Supervisor {
       case "ended":
         this.#book.ended(event.ground);
         break;
+      case "deputy":
+        this.#deputies.take(event.call);
+        break;
       case "late":
         this.#modules.onLateCall(event.homes);
         break;
@@ -315,6 +320,7 @@ class Supervisor {
     if (outside !== undefined) rmSync(outside.folder, { recursive: true, force: true });
     closeDescriptor(this.#commands);
     interruptBlocked(this.#relief);
+    this.#deputies.close();
     if (this.#host !== undefined) {
       if (this.#worker === undefined) this.#release();
       else this.#worker.once("exit", () => this.#release(true));
