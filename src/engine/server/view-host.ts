@@ -34,6 +34,7 @@ export interface HostedSupervisor {
   /** Gives the view a worker. */
   wake(view: AdoptedView): void;
   endView(): void;
+  endEmpty(): void;
 }
 
 /** Makes a supervisor. */
@@ -121,7 +122,7 @@ export class ViewHost {
         await this.#views.get(event.ground)?.supervisor.on(event);
         break;
       case "left":
-        this.#views.get(event.ground)?.supervisor.endView();
+        this.#views.get(event.ground)?.supervisor.endEmpty();
         break;
       case "closed":
         this.#forgetSession(event.session);
