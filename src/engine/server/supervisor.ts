@@ -246,7 +246,7 @@ class Supervisor {
         await this.#modules.servers.on(event);
         break;
       case "empty":
-        this.#end(0);
+        this.endEmpty();
     }
   }
 
@@ -296,6 +296,11 @@ class Supervisor {
     if (this.#config.leftovers !== undefined) removeLeftovers(this.#config.leftovers);
   }
 
+  /** No process of the view is left. */
+  endEmpty(): void {
+    this.#end(0, undefined, true);
+  }
+
   /** Ends every process of the view, then the supervisor. */
   endView(): void {
     this.#processes.kill();
@@ -311,11 +316,11 @@ class Supervisor {
     if (!hadWorker && this.#listening !== undefined) closeDescriptor(this.#listening);
   }
 
-  #end(code: number, error?: Error): void {
+  #end(code: number, error?: Error, isEmpty = false): void {
     if (this.#isOver) return;
     this.#isOver = true;
     if (error !== undefined) process.stderr.write(`${error.stack ?? error.message}\n`);
-    this.#book.closeAll();
+    this.#book.closeAll(isEmpty);
     const { outside } = this.#config;
     if (outside !== undefined) rmSync(outside.folder, { recursive: true, force: true });
     closeDescriptor(this.#commands);
