@@ -10,7 +10,9 @@ export const SYS_X86_64 = {
   open: 2,
   close: 3,
   mmap: 9,
+  munmap: 11,
   rt_sigaction: 13,
+  rt_sigprocmask: 14,
   ioctl: 16,
   pause: 34,
   getpid: 39,
@@ -46,6 +48,7 @@ export const SYS_X86_64 = {
   fsconfig: 431,
   fsmount: 432,
   fspick: 433,
+  pidfd_open: 434,
   close_range: 436,
   mount_setattr: 442,
 } as const;

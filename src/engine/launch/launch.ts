@@ -4,23 +4,17 @@
  * namespaces, installs the filter and becomes the command.
  */
 import { readFileSync } from "node:fs";
-import { type Address, type Argument, CLONE, type Step } from "../../sys/index.ts";
+import { type Address, type Argument, CLONE } from "../../sys/index.ts";
 import {
-  AUDIT_ARCH_X86_64,
-  type ArgumentTest,
-  coldRules,
-  coldTraps,
-  compileFilter,
   type FilterRule,
-  levelZeroRules,
   type MountSpec,
   MS,
   SYS_X86_64 as SYS,
   type Trap,
-  trapRules,
 } from "../../viewos/index.ts";
-import { beTraced, enterOutside, type OutsideView, outsideRules } from "./launch-outside.ts";
-import { Launcher, LISTENER_MESSAGE_FLAGS, MESSAGE, type ViewFacts } from "./launch-steps.ts";
+import { installFilter, openNamespaces } from "./launch-filter.ts";
+import { beTraced, enterOutside, type OutsideView } from "./launch-outside.ts";
+import { Launcher, MESSAGE, type ViewFacts } from "./launch-steps.ts";
 
 const O_RDWR_NOCTTY_CLOEXEC = 0o2000402;
 /** Gives up the controlling terminal (ioctl_tty(2)). */
@@ -28,9 +22,6 @@ const TIOCNOTTY = 0x5422;
 const PR_CAP_AMBIENT = 47;
 const PR_CAP_AMBIENT_RAISE = 2;
 const CAPABILITY_VERSION_3 = 0x20080522;
-const SECCOMP_SET_MODE_FILTER = 1;
-const FILTER_NEW_LISTENER = 8;
-const FILTER_WAIT_KILLABLE = 32;
 const F_SETFD = 2;
 const FD_CLOEXEC = 1;
 const RLIMIT_NOFILE = 7;
@@ -257,7 +248,16 @@ export function build(launcher: Launcher, plan: GuestPlan): void {
   if (plan.isAfterNode) restoreAfterNode(launcher, plan);
   const { traps } = plan;
   if ("outside" in enter && enter.outside.traced) beTraced(launcher, traps ?? []);
-  else if (traps !== undefined) installFilter(launcher, plan, traps);
+  else if (traps !== undefined) {
+    const facts = "create" in enter ? enter.create.facts : undefined;
+    const pass = "outside" in enter ? enter.outside.pass : undefined;
+    installFilter(launcher, openNamespaces(launcher, "self"), {
+      traps,
+      rules: plan.rules ?? [],
+      ...(facts === undefined ? {} : { facts }),
+      ...(pass === undefined ? {} : { pass }),
+    });
+  }
   // Without namespaces it is the supervisor who mounts and names, once it sees the calls.
   if ("outside" in enter) furnish(launcher, enter.outside);
   if ("nest" in enter) {
@@ -422,58 +422,6 @@ function restoreAfterNode(launcher: Launcher, plan: GuestPlan): void {
   for (const signal of [SIGPIPE, SIGXFSZ]) {
     launcher.attempt(SYS.rt_sigaction, [signal, byDefault, 0, 8]);
   }
-}
-
-/** The launcher's own message under the filter passes, whatever is trapped. */
-function listenerMessageRule(session: number): FilterRule {
-  const test = (argument: number, value: number): ArgumentTest => {
-    return { argument, bits: 32, mask: 0xffffffffn, value: BigInt(value) };
-  };
-  return {
-    arch: AUDIT_ARCH_X86_64,
-    number: SYS.sendmsg,
-    tests: [test(0, session), test(2, LISTENER_MESSAGE_FLAGS)],
-    action: { kind: "allow" },
-  };
-}
-
-/**
- * What a view's processes are trapped by. A trap goes before a refusal of level 0: the supervisor
- * refuses in its place. Rare calls come last: what traps say of them has been said.
- */
-export function viewRules(traps: readonly Trap[]): FilterRule[] {
-  return [...trapRules(traps), ...levelZeroRules(), ...coldRules(coldTraps())];
-}
-
-function installFilter(launcher: Launcher, plan: GuestPlan, traps: readonly Trap[]): void {
-  const { session, enter, rules = [] } = plan;
-  const { program } = launcher;
-  const message = traps.length === 0 ? [] : [listenerMessageRule(session)];
-  const passed = "outside" in enter ? outsideRules(traps, enter.outside.pass) : [];
-  const filter = compileFilter([...message, ...passed, ...rules, ...viewRules(traps)]);
-  // struct sock_fprog: length u16, padding, pointer.
-  const descriptor = program.words([filter.length / 8, program.bytes(filter)]);
-  const opened = (kind: string): Step =>
-    launcher.step(kind, SYS.open, [program.string(`/proc/self/ns/${kind}`), 0o2000000, 0]);
-  const mounts = opened("mnt");
-  const names = opened("uts");
-  const users = opened("user");
-  const self = launcher.step("pid", SYS.getpid, []);
-  const seccomp = (flags: number): Argument[] => [SECCOMP_SET_MODE_FILTER, flags, descriptor];
-  // A caller may be killed but not interrupted while it waits: a mount is not made twice.
-  const install = launcher.step(
-    "the filter",
-    SYS.seccomp,
-    seccomp(FILTER_NEW_LISTENER | FILTER_WAIT_KILLABLE),
-  );
-  const before519 = program.detached(SYS.seccomp, seccomp(FILTER_NEW_LISTENER));
-  before519.onFailure = install.onFailure;
-  install.onFailure = before519;
-  const facts = "create" in enter ? JSON.stringify(enter.create.facts) : "";
-  const descriptors = [install, mounts, names, users];
-  launcher.send(MESSAGE.listener, self, descriptors, LISTENER_MESSAGE_FLAGS, facts);
-  before519.next = install.next;
-  before519.stores.push(...install.stores);
 }
 
 function hold(launcher: Launcher, session: number, lifeline: number | undefined): void {

@@ -19,7 +19,7 @@ import {
 import { ConnectionCount } from "../control/control-door.ts";
 import { registerViewOperations } from "../control/control-operations.ts";
 import { ControlServer } from "../control/control-server.ts";
-import { viewRules } from "../launch/launch.ts";
+import { viewRules } from "../launch/launch-filter.ts";
 import { type InsertOptions, Modules } from "../modules/modules.ts";
 import { answerNetwork, sayTo } from "../launch/launcher-answers.ts";
 import type { AdoptedView } from "../launch/launch-steps.ts";
