@@ -4,34 +4,46 @@
  * line, start of the view included. Cases: `idle`, nothing is trapped but what a view always traps;
  * `cold`, rare classes are traced; `paths`, every call that names a file is performed by the
  * supervisor; `paths-let-through`, each is traced and left to the kernel; `paths-arguments`, the
- * supervisor performs those that change files, and the opens that may; `rung-c`, the view has no
+ * supervisor performs those that change files, and the opens that may; `paths-limit`, a supervisor
+ * in C (fixtures/path-supervisor.c) reads each path and lets the call through: what the kernel
+ * leaves to any supervisor, beside the build bare and beside ours; `rung-c`, the view has no
  * namespaces and one mount, so that every path of the build goes through the supervisor.
  *
  * Needs make, cc and bwrap.
  */
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { writeCProject } from "./c-project.ts";
 import { costFigure, type Figure } from "./figure.ts";
-import { V2 } from "./programs.ts";
+import { compileFixture, outputOf, V2 } from "./programs.ts";
 
 /** Classes that a build hardly calls: what modules trap for networks, names and identities. */
 const COLD = "socket-create,names,namespaces,mount,chown,mknod,setuid,setgid,setgroups";
 const toNothing = ["--trace-to", "/dev/null", "--"];
 
-/** The competitors: what stands in front of `make`. */
-const PREFIX: { readonly [name: string]: readonly string[] } = {
-  bare: [],
-  ours: [process.execPath, V2, "view", "--"],
-  cold: [process.execPath, V2, "view", `--trace=${COLD}`, ...toNothing],
-  paths: [process.execPath, V2, "view", "--trap=path", "--"],
-  pathsLetThrough: [process.execPath, V2, "view", "--trace=path", ...toNothing],
-  pathsArguments: [process.execPath, V2, "view", "--trap=writing", "--"],
-  rungC: [process.execPath, V2, "view", "--engine=C", "--mount", "tmpfs::/media", "--"],
-  bwrap: ["bwrap", "--dev-bind", "/", "/", "--"],
-};
+/**
+ * The competitors: what stands in front of `make`.
+ * @param folder takes the programs: ours as it is installed (`v2 links`), and the supervisor in C
+ */
+function prefixes(folder: string): { readonly [name: string]: readonly string[] } {
+  outputOf([process.execPath, V2, "links", folder]);
+  const view = [join(folder, "v2"), "view"];
+  const supervisor = join(folder, "supervisor");
+  compileFixture("path-supervisor", supervisor);
+  return {
+    bare: [],
+    ours: [...view, "--"],
+    cold: [...view, `--trace=${COLD}`, ...toNothing],
+    paths: [...view, "--trap=path", "--"],
+    pathsLetThrough: [...view, "--trace=path", ...toNothing],
+    pathsArguments: [...view, "--trap=writing", "--"],
+    pathsLimit: [supervisor, "in-turns", "let-through"],
+    rungC: [...view, "--engine=C", "--mount", "tmpfs::/media", "--"],
+    bwrap: ["bwrap", "--dev-bind", "/", "/", "--"],
+  };
+}
 
 /** Runs a command line to its end; throws with its output when it fails. */
 function mustRun(words: readonly string[], folder: string): void {
@@ -71,16 +83,20 @@ function build(prefix: readonly string[], folder: string): Cost {
 /** Builds in turns; the first round, which warms the page cache, is not counted. */
 export async function run(options: { readonly runs: number }): Promise<readonly Figure[]> {
   const folder = mkdtempSync(join(tmpdir(), "v2-bench-"));
-  const names = Object.keys(PREFIX);
-  const costs: { [name: string]: Cost[] } = Object.fromEntries(names.map((name) => [name, []]));
+  const costs: { [name: string]: Cost[] } = {};
   try {
-    const { sources } = writeCProject(folder);
+    const [project, programs] = ["project", "programs"].map((name) => join(folder, name));
+    for (const path of [project!, programs!]) mkdirSync(path);
+    const all = prefixes(programs!);
+    const names = Object.keys(all);
+    for (const name of names) costs[name] = [];
+    const { sources } = writeCProject(project!);
     process.stderr.write(`${sources} sources, ${options.runs} rounds of ${names.join(", ")}\n`);
     for (let round = -1; round < options.runs; round++) {
       // Another one begins each round, so that none always follows the same one.
       const first = (round + names.length) % names.length;
       for (const name of [...names.slice(first), ...names.slice(0, first)]) {
-        const cost = build(PREFIX[name]!, folder);
+        const cost = build(all[name]!, project!);
         if (round >= 0) costs[name]!.push(cost);
       }
       const last = names.map(
@@ -116,6 +132,8 @@ export async function run(options: { readonly runs: number }): Promise<readonly 
     ...against("paths", "paths", "bare"),
     ...against("pathsLetThrough", "paths-let-through", "bare"),
     ...against("pathsArguments", "paths-arguments", "bare"),
+    ...against("pathsLimit", "paths-limit", "bare"),
+    ...against("pathsLetThrough", "paths-limit", "pathsLimit", "-ours"),
     ...against("rungC", "rung-c", "bare"),
   ];
 }

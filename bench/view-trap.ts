@@ -5,6 +5,8 @@
  * - `let-through`: stat, traced by us into /dev/null, and let through by a supervisor in C that
  *   reads the path and prints it there too (fixtures/path-supervisor.c);
  * - `injected-open`: open and close, the descriptor made and handed over by us, and by the same;
+ * - `let-through-limit`, `injected-limit`: the same against a supervisor in C that also takes turns
+ *   with its callers on one processor, which is the least that the kernel asks of anybody;
  * - `answered-stat`: stat, performed by us and by the same for the caller;
  * - `strace`, `strace-filter`: stat, traced by us and by strace, without and with its own filter;
  * - `proot`: stat, answered by us and by proot.
@@ -56,6 +58,8 @@ function competitors(supervisor: string): { readonly [name: string]: Competitor 
     bare: { prefix: [], call: "stat" },
     c: { prefix: [supervisor, "let-through"], call: "stat" },
     ours: { prefix: [...view, "--trace=path", "--trace-to", "/dev/null", "--"], call: "stat" },
+    cTurns: { prefix: [supervisor, "in-turns", "let-through"], call: "stat" },
+    cOpenTurns: { prefix: [supervisor, "in-turns", "answer"], call: "open" },
     cOpen: { prefix: [supervisor, "answer"], call: "open" },
     oursOpen: { prefix: [...view, "--trap=path", "--"], call: "open" },
     cStat: { prefix: [supervisor, "answer"], call: "stat" },
@@ -75,6 +79,8 @@ const isThere = (program: string): boolean =>
 const CASES = [
   ["let-through", "ours", "c", "C supervisor"],
   ["injected-open", "oursOpen", "cOpen", "C supervisor"],
+  ["let-through-limit", "ours", "cTurns", "C supervisor in turns"],
+  ["injected-limit", "oursOpen", "cOpenTurns", "C supervisor in turns"],
   ["answered-stat", "oursStat", "cStat", "C supervisor"],
   ["strace", "ours", "strace", "strace"],
   ["strace-filter", "ours", "straceFilter", "strace --seccomp-bpf"],

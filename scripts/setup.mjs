@@ -71,7 +71,8 @@ function modulesWanted() {
 function sourcesWanted(modules) {
   const hash = createHash("sha256");
   hash.update(modules);
-  for (const file of ["tsconfig.json", "package.json"]) hash.update(readFileSync(join(ROOT, file)));
+  for (const file of ["tsconfig.json", "package.json", "scripts/bundle.mjs"])
+    hash.update(readFileSync(join(ROOT, file)));
   for (const folder of SOURCE_FOLDERS) {
     for (const file of filesUnder(folder)) {
       if (!file.endsWith(".ts")) continue;
@@ -149,6 +150,7 @@ function compile(wanted) {
     "-p",
     ROOT,
   ]);
+  run("the bundles", process.execPath, [join(ROOT, "scripts", "bundle.mjs")]);
   const program = join(BUILD, "src", "cli", "main.js");
   if (existsSync(program)) chmodSync(program, 0o755);
   writeStamp(BUILD_STAMP, wanted);

@@ -1,4 +1,5 @@
 /** Commands of View-OS. */
+import { bundled } from "./bundled.ts";
 import { type CommandSpec, JSON_OPTION } from "./command.ts";
 
 export const VIEW_COMMANDS: readonly CommandSpec[] = [
@@ -79,7 +80,7 @@ export const VIEW_COMMANDS: readonly CommandSpec[] = [
       ["v2 view --deny ~/.ssh -- npm install", "a command that does not get at your keys"],
       ["v2 view --trace-to calls.json --json -- ./configure", "the same for a program to read"],
     ],
-    load: () => import("./view.ts"),
+    load: () => bundled("view", () => import("./view.ts")),
   },
   {
     name: "view exec",

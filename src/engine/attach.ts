@@ -25,8 +25,8 @@ import {
 import { SYS_X86_64 as SYS } from "../viewos/index.ts";
 import { connectToView } from "./control/view-session.ts";
 import { type AttachTarget, attachTarget, tracingRemedy } from "./launch/attach-target.ts";
-import { installFilter, openNamespaces } from "./launch/launch-filter.ts";
-import { enterOutside } from "./launch/launch-outside.ts";
+import { installFilter, openNamespaces, viewFilter } from "./launch/launch-filter.ts";
+import { enterOutside, outsideRules } from "./launch/launch-outside.ts";
 import { Launcher } from "./launch/launch-steps.ts";
 import { hardLimitOfLocks, RLIMIT_LOCKS, softLimitOfLocks } from "./launch/marked-processes.ts";
 import { rulesOf } from "./paths/path-traps.ts";
@@ -177,13 +177,12 @@ class AttachPlan implements InjectedProgram {
   #installFilter(enter: Destination, namespaces: readonly Step[], flags: number): readonly Step[] {
     const launcher = this.#launcher;
     const { traps = {}, outside } = this.#view;
-    const steps = installFilter(launcher, namespaces, {
-      traps: guestTraps(enter, traps),
-      rules: traps.paths === undefined ? [] : rulesOf(traps.paths),
-      flags,
-      onInstalled: (one) => this.#undoClose(one),
-      ...(outside === undefined ? {} : { pass: outside.pass }),
-    });
+    const trapped = guestTraps(enter, traps);
+    const passed = outside === undefined ? [] : outsideRules(trapped, outside.pass);
+    const rules = traps.paths === undefined ? [] : rulesOf(traps.paths);
+    const filter = viewFilter(launcher.session, trapped, [...passed, ...rules]);
+    const onInstalled = (one: Step): void => this.#undoClose(one);
+    const steps = installFilter(launcher, filter, namespaces, { flags, onInstalled });
     const [listener, older] = steps;
     const closing = launcher.attempt(SYS.close, [listener.result]);
     older.stores.push(launcher.program.argumentCell(closing, 0));

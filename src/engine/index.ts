@@ -27,6 +27,7 @@ export { serverSocketPath } from "./server/view-server.ts";
 export type { ViewTraps } from "./calls/view-traps.ts";
 export { TRACED_BY_DEFAULT, type TraceOptions } from "./calls/tracer.ts";
 export { type InsertOptions, parseInsertion } from "./modules/modules.ts";
+export { ProgramModules } from "./modules/program-modules.ts";
 export {
   FILTERING_RUNGS,
   parseRung,

@@ -6,14 +6,15 @@ import type { ChildProcess, StdioOptions } from "node:child_process";
 import { once } from "node:events";
 import type { Duplex } from "node:stream";
 import { fileURLToPath } from "node:url";
-import { EXIT, V2Error } from "../base/index.ts";
+import { EXIT, V2Error, type VirtualFiles } from "../base/index.ts";
 import { namespaceId } from "../sys/index.ts";
-import { type MountSpec, parseMountSpec } from "../viewos/index.ts";
+import { type Module, type MountSpec, parseMountSpec, summarize } from "../viewos/index.ts";
 import { openControl } from "./control/control-client.ts";
 import { leftoversAt } from "./server/leftovers.ts";
 import type { OutsideIdentity } from "./launch/launch-outside.ts";
 import { processesWithMark } from "./launch/marked-processes.ts";
-import { type ModuleListing, parseInsertion } from "./modules/modules.ts";
+import { type ModuleListing, parseInsertion, programInsertion } from "./modules/modules.ts";
+import { PROGRAM_TYPE, ProgramModules } from "./modules/program-modules.ts";
 import { claimViewName, findView, forgetView } from "./server/run-directory.ts";
 import {
   type Destination,
@@ -45,10 +46,10 @@ export interface ViewOptions {
    */
   readonly leftovers?: string;
   /**
-   * Modules inserted at the start: files, packages or built-in names, with options after a comma
-   * (`./tree.mjs,path=/srv`).
+   * Modules inserted at the start: objects, which run in this program, or files, packages or
+   * built-in names, with options after a comma (`./tree.mjs,path=/srv`).
    */
-  readonly modules?: readonly string[];
+  readonly modules?: readonly (string | Module)[];
   /** Calls that are trapped for modules inserted later: classes, groups or names. */
   readonly trap?: readonly string[];
   /** Takes the lines that modules write; default: they are dropped. */
@@ -97,9 +98,12 @@ export class View implements AsyncDisposable {
   readonly #processes: ViewProcesses;
   readonly #isInside: boolean;
   readonly #traps: ViewTraps;
+  readonly #log: ((line: string) => void) | undefined;
+  /** Our own modules in it. */
+  #program: Promise<ProgramModules> | undefined;
 
   private constructor(
-    name: string,
+    options: ViewOptions,
     keeper: ChildProcess,
     lifeline: Duplex,
     holder: ChildProcess,
@@ -108,6 +112,8 @@ export class View implements AsyncDisposable {
     traps: ViewTraps = {},
   ) {
     this.#traps = traps;
+    this.#log = options.log;
+    const { name } = options;
     this.name = name;
     this.#isInside = keeper === holder;
     this.supervisorPid = this.#isInside ? findView(name)!.supervisorPid : keeper.pid!;
@@ -135,6 +141,7 @@ export class View implements AsyncDisposable {
     const mounts = (options.mounts ?? []).map(parseMountSpec);
     const inside = sessionOfOwnView();
     if (inside !== undefined) return await View.#createInside(inside, options, mounts);
+    const { modules = [] } = options;
     claimViewName(options.name);
     const started = startSupervisor({
       root: options.root ?? false,
@@ -142,7 +149,11 @@ export class View implements AsyncDisposable {
       config: {
         name: options.name,
         net: options.net ?? [],
-        modules: (options.modules ?? []).map((text) => parseInsertion(text, process.cwd())),
+        modules: modules.map((given) =>
+          typeof given === "string"
+            ? parseInsertion(given, process.cwd())
+            : programInsertion(summarize(given)),
+        ),
         traps: options.trap === undefined ? {} : { paths: { calls: options.trap, deny: [] } },
         ...(options.leftovers === undefined ? {} : { leftovers: leftoversAt(options.leftovers) }),
       },
@@ -170,7 +181,10 @@ export class View implements AsyncDisposable {
       holder.unref();
       await readyReport(options, lifeline, ended, holder);
       const { outside, traps } = started;
-      return new View(options.name, supervisor, lifeline, holder, ended, outside, traps);
+      const view = new View(options, supervisor, lifeline, holder, ended, outside, traps);
+      const own = modules.filter((given) => typeof given !== "string");
+      if (own.length > 0) await view.#connect(own);
+      return view;
     } catch (error) {
       // It may wait for a supervisor that has ended.
       holder?.kill("SIGKILL");
@@ -200,10 +214,19 @@ export class View implements AsyncDisposable {
       once(lifeline, "data").then(() => true),
       ended.then(() => false),
     ]);
-    if (isComplete) return new View(name, holder, lifeline, holder, ended);
-    throw new V2Error("VIEW_START", `view '${name}': it cannot be made (see above)`, {
-      exitCode: EXIT.unavailable,
-    });
+    if (!isComplete) {
+      throw new V2Error("VIEW_START", `view '${name}': it cannot be made (see above)`, {
+        exitCode: EXIT.unavailable,
+      });
+    }
+    const view = new View(options, holder, lifeline, holder, ended);
+    try {
+      for (const given of options.modules ?? []) await view.insert(given);
+    } catch (error) {
+      await view.close();
+      throw error;
+    }
+    return view;
   }
 
   /**
@@ -244,10 +267,16 @@ export class View implements AsyncDisposable {
   }
 
   /**
-   * Inserts the modules of a file, package or built-in name, with options after a comma.
+   * Inserts a module that is an object: its handlers run here. Or those of a file, package or
+   * built-in name, with options after a comma.
    * @returns their names.
    */
-  async insert(text: string): Promise<readonly string[]> {
+  async insert(given: string | Module): Promise<readonly string[]> {
+    if (typeof given !== "string") {
+      await (await this.#connect()).insert(given);
+      return [given.name];
+    }
+    const text = given;
     const comma = text.indexOf(",");
     const module = comma === -1 ? text : text.slice(0, comma);
     const options = comma === -1 ? "" : text.slice(comma + 1);
@@ -265,16 +294,33 @@ export class View implements AsyncDisposable {
     return (await this.#ask("lsmod")) as readonly ModuleListing[];
   }
 
+  #connect(given: readonly Module[] = []): Promise<ProgramModules> {
+    this.#program ??= ProgramModules.connect(this.name, given, this.#log);
+    return this.#program;
+  }
+
   async #ask(op: string, args: { readonly [name: string]: string } = {}): Promise<unknown> {
     using client = openControl(this.name);
     return await client.ask(op, args);
   }
 
+  /** Mounts a file system that is an object: its functions run here. */
+  mount(files: VirtualFiles, target: string): Promise<void>;
   /**
    * Mounts in the view, a type of the kernel or of a module.
    * @param options comma-separated
    */
-  async mount(type: string, source: string, target: string, options = ""): Promise<void> {
+  mount(type: string, source: string, target: string, options?: string): Promise<void>;
+  async mount(
+    what: string | VirtualFiles,
+    ...[first, second, options = ""]: [string, string?, string?]
+  ): Promise<void> {
+    if (typeof what === "string") return await this.#mount(what, first, second!, options);
+    const source = await (await this.#connect()).offer(what);
+    await this.#mount(PROGRAM_TYPE, source, first, "");
+  }
+
+  async #mount(type: string, source: string, target: string, options: string): Promise<void> {
     const words = ["mount", "-t", type, ...(options === "" ? [] : ["-o", options])];
     const { code, stderr } = await this.run([process.execPath, PROGRAM, ...words, source, target]);
     if (code !== 0) throw new V2Error("MOUNT", stderr.replace(/^v2: /, "").trim());
@@ -284,6 +330,7 @@ export class View implements AsyncDisposable {
    * Kills every process of the view and ends its supervisor, also when that is dead; idempotent.
    */
   async close(): Promise<void> {
+    void this.#program?.then((program) => program.close());
     // One octet tells an orderly end from the maker's death.
     if (!this.#lifeline.writableEnded) this.#lifeline.end(".");
     const limit = setTimeout(() => this.#keeper.kill("SIGKILL"), CLOSE_TIMEOUT_MS);

@@ -3,20 +3,15 @@
  * one frames are thrown away, each new reader gets a capture from its beginning. Runs on the event
  * loop of a thread that carries no frames.
  */
-import { close, closeSync, constants, openSync, statSync, write } from "node:fs";
-import { promisify } from "node:util";
 import { V2Error } from "../base/index.ts";
 import { PcapngWriter } from "../wire/index.ts";
 import { type CaptureRecord, CaptureRing } from "./capture-ring.ts";
+import { closeTarget, FIFO_LAST_MS, isFifo, openToWrite, writeOctets } from "./fifo.ts";
 
 /** How often the ring is looked at. */
 const ROUND_MS = 10;
-/** How long a slow reader of a FIFO is waited for at the end. */
-const LAST_MS = 2000;
 /** Octets written at once at most; the ring holds the rest. */
 const CHUNK_OCTETS = 1 << 20;
-
-const writeAt = promisify(write);
 
 export interface CaptureFileOptions {
   /** Whether a frame is written; all are when it is left out. */
@@ -60,9 +55,8 @@ export class CaptureFile {
   constructor(target: string | number, options: CaptureFileOptions = {}) {
     this.#target = target;
     this.#options = options;
-    this.#isFifo =
-      typeof target === "string" && statSync(target, { throwIfNoEntry: false })?.isFIFO() === true;
-    if (!this.#isFifo) this.#open("w");
+    this.#isFifo = isFifo(target);
+    if (!this.#isFifo) this.#open();
     this.#done = this.#run();
   }
 
@@ -94,7 +88,7 @@ export class CaptureFile {
         await new Promise((resolve) => setTimeout(resolve, ROUND_MS));
       }
     }
-    if (this.#fd !== -1) closeSync(this.#fd);
+    if (this.#fd !== -1) closeTarget(this.#fd);
   }
 
   /** Opens a FIFO if somebody reads it; what came before is not for them. */
@@ -104,26 +98,22 @@ export class CaptureFile {
       return;
     }
     try {
-      this.#open(constants.O_WRONLY | constants.O_NONBLOCK);
+      this.#open();
     } catch (error) {
       if (!(error instanceof V2Error)) throw error;
-      this.#forget();
-      this.#readerLeft();
     }
+    if (this.#fd !== -1) return;
+    this.#forget();
+    this.#readerLeft();
   }
 
   #forget(): void {
     while (this.ring.take() !== undefined) this.unread++;
   }
 
-  #open(flags: string | number): void {
-    try {
-      const target = this.#target;
-      this.#fd = typeof target === "number" ? target : openSync(target, flags, 0o600);
-    } catch (cause) {
-      const { code = "EIO", message } = cause as NodeJS.ErrnoException;
-      throw new V2Error(code, `capture '${this.#target}': ${message}`, { cause });
-    }
+  #open(): void {
+    this.#fd = openToWrite(this.#target, this.#isFifo);
+    if (this.#fd === -1) return;
     this.#interfaces = new Map();
     this.#blocks = [];
     this.#blockOctets = 0;
@@ -173,22 +163,12 @@ export class CaptureFile {
 
   /** Writes the blocks; a reader that is slow gets the rest in the next round, or at the end. */
   async #flush(isLast: boolean): Promise<void> {
-    let octets = Buffer.concat(this.#blocks);
-    const lastMs = performance.now() + (isLast ? LAST_MS : 0);
-    while (octets.length > 0) {
-      try {
-        const { bytesWritten } = await writeAt(this.#fd, octets);
-        octets = octets.subarray(bytesWritten);
-      } catch (error) {
-        const { code } = error as NodeJS.ErrnoException;
-        if (code !== "EAGAIN") {
-          // The reader left, or the disk is full: a FIFO waits for the next reader.
-          this.#lose();
-          octets = Buffer.alloc(0);
-        } else if (performance.now() >= lastMs) break;
-        else await new Promise((resolve) => setTimeout(resolve, ROUND_MS));
-      }
-    }
+    const lastMs = performance.now() + (isLast ? FIFO_LAST_MS : 0);
+    const isWaiting = (): boolean => performance.now() < lastMs;
+    const left = await writeOctets(this.#fd, Buffer.concat(this.#blocks), isWaiting);
+    // The reader left, or the disk is full: a FIFO waits for the next reader.
+    if (left === undefined) this.#lose();
+    const octets = left ?? new Uint8Array(0);
     if (octets.length === 0) this.#waiting = 0;
     else if (isLast) this.#loseWaiting();
     this.#blocks = octets.length > 0 && !isLast ? [octets] : [];
@@ -203,7 +183,7 @@ export class CaptureFile {
   }
 
   #lose(): void {
-    close(this.#fd, () => undefined);
+    closeTarget(this.#fd);
     this.#fd = -1;
     this.#writer = undefined;
     this.#loseWaiting();

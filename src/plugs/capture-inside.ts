@@ -3,23 +3,25 @@
  * its console: the switch writes into a FIFO of ours, from which frames go on to where they are
  * wanted. The FIFO belongs to this user, so the switch must be this user's or the superuser's.
  */
-import { close, constants, mkdtempSync, openSync, rmSync, statSync, write } from "node:fs";
+import { constants, mkdtempSync, openSync, rmSync } from "node:fs";
 import { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
-import { promisify } from "node:util";
 import { ERRNO, errnoName, EXIT, V2Error } from "../base/index.ts";
 import { makeFifo } from "../sys/index.ts";
 import { printScope, type TapScope } from "../vde/index.ts";
 import { blockDropped, blockFrame, PcapngBlocks } from "../wire/index.ts";
 import { CaptureFilter, type CaptureOptions, type CaptureResult } from "./capture-cable.ts";
+import {
+  closeTarget,
+  FIFO_LAST_MS,
+  FIFO_RETRY_MS,
+  isFifo,
+  openToWrite,
+  writeOctets,
+} from "./fifo.ts";
 import { connectSwitch, type ManagementClient } from "./management-client.ts";
-
-/** How often a FIFO without a reader, or one that is full, is tried again. */
-const RETRY_MS = 10;
-
-const writeAt = promisify(write);
 
 export interface InsideCaptureOptions extends Omit<CaptureOptions, "vnl"> {
   /** Management socket of the switch. */
@@ -62,7 +64,7 @@ export async function captureInside(
       const ending = stopAtEnd(client, id, end.signal);
       try {
         const target = await openTarget(options.target, end.signal);
-        return await passOn(source, target, filter, stop);
+        return await passOn(source, target, filter, end);
       } finally {
         stop();
         await ending;
@@ -111,60 +113,51 @@ async function stopAtEnd(client: ManagementClient, id: number, signal: AbortSign
 
 /** Opens a file, or a FIFO as soon as somebody reads it. @returns -1: the signal came first. */
 async function openTarget(target: string | number, signal: AbortSignal): Promise<number> {
-  if (typeof target === "number") return target;
-  const isFifo = statSync(target, { throwIfNoEntry: false })?.isFIFO() === true;
-  const flags = isFifo ? constants.O_WRONLY | constants.O_NONBLOCK : "w";
+  const isPathOfFifo = isFifo(target);
   for (;;) {
-    try {
-      return openSync(target, flags, 0o600);
-    } catch (cause) {
-      const { code = "EIO", message } = cause as NodeJS.ErrnoException;
-      if (!isFifo || code !== "ENXIO") {
-        throw new V2Error(code, `capture '${target}': ${message}`, { cause });
-      }
-    }
-    if (signal.aborted) return -1;
-    await wait(RETRY_MS);
+    const fd = openToWrite(target, isPathOfFifo);
+    if (fd !== -1 || signal.aborted) return fd;
+    await wait(FIFO_RETRY_MS);
   }
 }
 
-/** Passes the blocks on that the filter lets through, until there are no more. */
+/**
+ * Passes the blocks on that the filter lets through, until there are no more. A reader that stalls
+ * is waited for, but not for long once the end was asked for.
+ */
 async function passOn(
   source: Socket,
   target: number,
   filter: CaptureFilter,
-  stop: () => void,
+  end: AbortController,
 ): Promise<CaptureResult> {
   const splitter = new PcapngBlocks();
+  let lastMs = Number.POSITIVE_INFINITY;
+  const setLast = (): void => {
+    lastMs = performance.now() + FIFO_LAST_MS;
+  };
+  if (end.signal.aborted) setLast();
+  else end.signal.addEventListener("abort", setLast, { once: true });
+  const isWaiting = (): boolean => performance.now() < lastMs;
   let isOpen = target >= 0;
   let written = 0;
   let dropped = 0;
   for await (const chunk of source) {
     const passed: Uint8Array[] = [];
+    let frames = 0;
     for (const block of splitter.push(chunk as Uint8Array)) {
       const frame = blockFrame(block);
       dropped = blockDropped(block) ?? dropped;
       if (frame !== undefined && !filter.accept({ octets: frame })) continue;
-      if (frame !== undefined && isOpen) written++;
+      if (frame !== undefined) frames++;
       passed.push(block);
     }
     if (!isOpen || passed.length === 0) continue;
-    isOpen = await writeAll(target, Buffer.concat(passed));
-    if (!isOpen) stop();
+    const left = await writeOctets(target, Buffer.concat(passed), isWaiting);
+    isOpen = left?.length === 0;
+    if (isOpen) written += frames;
+    else end.abort();
   }
-  if (target > 2) close(target, () => undefined);
+  if (target >= 0) closeTarget(target);
   return { written, filtered: filter.refused, dropped };
-}
-
-/** @returns false: the reader has left, or the disk is full. */
-async function writeAll(fd: number, octets: Uint8Array): Promise<boolean> {
-  for (let at = 0; at < octets.length; ) {
-    try {
-      at += (await writeAt(fd, octets, at)).bytesWritten;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "EAGAIN") return false;
-      await wait(RETRY_MS);
-    }
-  }
-  return true;
 }

@@ -76,11 +76,16 @@ export function controlLine(message: ControlRequest | ControlReply): string {
 /** Cuts a stream into lines; what it holds of an unfinished one is bounded. */
 export class ControlLines {
   readonly #decoder = new TextDecoder();
-  readonly #unfinished = new Uint8Array(CONTROL_LINE_OCTETS_MAX);
+  readonly #unfinished: Uint8Array;
   #length = 0;
   #tooLong = false;
 
-  /** A line was longer than CONTROL_LINE_OCTETS_MAX: the stream cannot be followed any more. */
+  /** @param octetsMax of a line without its end */
+  constructor(octetsMax = CONTROL_LINE_OCTETS_MAX) {
+    this.#unfinished = new Uint8Array(octetsMax);
+  }
+
+  /** A line was longer than it may be: the stream cannot be followed any more. */
   get isTooLong(): boolean {
     return this.#tooLong;
   }
@@ -91,7 +96,7 @@ export class ControlLines {
     for (let at = 0; at < octets.length && !this.#tooLong; ) {
       const end = octets.indexOf(NEWLINE, at);
       const piece = octets.subarray(at, end === -1 ? octets.length : end);
-      if (this.#length + piece.length > CONTROL_LINE_OCTETS_MAX) {
+      if (this.#length + piece.length > this.#unfinished.length) {
         this.#tooLong = true;
         break;
       }

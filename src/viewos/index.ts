@@ -8,6 +8,7 @@ export * from "./filter.ts";
 export * from "./login-command.ts";
 export * from "./module-chain.ts";
 export * from "./module.ts";
+export * from "./module-stand-in.ts";
 export * from "./mount-options.ts";
 export * from "./operation-fields.ts";
 export * from "./operations.ts";

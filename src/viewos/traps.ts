@@ -129,6 +129,7 @@ export function trapRules(
   action: FilterAction = { kind: "notify" },
 ): FilterRule[] {
   const rules: FilterRule[] = [];
+  if (traps.length === 0) return rules;
   for (const arch of ARCHITECTURES) {
     const table = new SyscallTable(arch);
     const calls = traps.flatMap((trap) => selected(table, trap));

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { View } from "../../src/engine/index.ts";
@@ -50,6 +50,18 @@ function moduleFile(source: string): Disposable & {
 test("a module answers uname, with options from the command line", async () => {
   const outcome = await v2(["view", "-p", "hostname,nodename=mars", "--", "uname", "-ns"]);
   assert.deepEqual([outcome.code, outcome.stdout, outcome.stderr], [0, "Linux mars\n", ""]);
+});
+
+test("a directory is bound in a view whose modules decide about paths", async () => {
+  using folder = temporaryDirectory();
+  const [from, to] = ["from", "to"].map((name) => join(folder.path, name));
+  for (const path of [from!, to!]) mkdirSync(path);
+  writeFileSync(join(from!, "here"), "");
+  const script = `mount --bind ${from} ${to} && ls ${to} && umount ${to} && ls ${to}`;
+  for (const name of ["null", "protect,path=/srv"]) {
+    const outcome = await v2(["view", "-p", name, "--", "sh", "-c", script]);
+    assert.deepEqual([outcome.code, outcome.stdout], [0, "here\n"], outcome.stderr);
+  }
 });
 
 test("umview starts with modules, and adds them to a view inside a view", async () => {

@@ -73,6 +73,21 @@ test("a program in Python finds every errno, flag, attribute and /proc/self as e
   return undefined;
 });
 
+test("/self means the caller even where /proc is its root", async () => {
+  const script = `
+import os
+os.chroot("/proc"); os.chdir("/")
+me = str(os.getpid())
+thread = os.readlink("/thread-self")
+print(os.readlink("/self") == me, os.readlink("self") == me, thread.startswith(me))
+print(open("/self/comm").read() == open("self/comm").read() == open("/" + me + "/comm").read())`;
+  const python = ["/usr/bin/python3", "-c", script];
+  for (const trap of [[], ["--trap=path"], ["-p", "real"]]) {
+    const { code, stdout, stderr } = await v2(["view", "--root", ...trap, "--", ...python]);
+    assert.deepEqual([code, stdout], [0, "True True True\nTrue\n"], stderr);
+  }
+});
+
 test("an open that waits keeps nobody else waiting, and ends as signals want it", async (t) => {
   const reason = missingProgram("python3", "python3");
   if (reason !== undefined) return t.skip(reason);

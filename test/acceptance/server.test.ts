@@ -289,10 +289,14 @@ test("views that come and go, and launchers that are killed, leave nothing in th
   const server = await startServer(world);
   // A process that has changed its credentials shows its descriptors to root only.
   const isRoot = process.getuid!() === 0;
-  const targets = (): string[] =>
-    isRoot
-      ? readdirSync(`/proc/${server}/fd`).map((fd) => readlinkSync(`/proc/${server}/fd/${fd}`))
-      : [];
+  const target = (fd: string): string[] => {
+    try {
+      return [readlinkSync(`/proc/${server}/fd/${fd}`)];
+    } catch {
+      return []; // Closed meanwhile.
+    }
+  };
+  const targets = (): string[] => (isRoot ? readdirSync(`/proc/${server}/fd`).flatMap(target) : []);
   await warm(world, ["view", "--", "sh", "-c", "mount -t tmpfs n /mnt"]);
   await new Promise((resolve) => setTimeout(resolve, 300));
   const before = targets().length;

@@ -9,7 +9,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { frame, Lan } from "./console-lan.ts";
 import { managedSwitch } from "./vde-consoles.ts";
-import { framed, has, until } from "./vde-peers.ts";
+import { framed, has, type Running, until, V2 } from "./vde-peers.ts";
 
 const NEEDS = "needs tshark: apt install tshark";
 const NEEDS_PLUG = "needs vde_plug: apt install vdeplug";
@@ -152,6 +152,33 @@ test("a reader that stops reading, or is killed, disturbs nobody and is told as 
   await lan.hears(2, more);
   await lan.shows("capture/list", /^(?!.*Capture)/s);
   assert.match(lan.running.errors(), /capture of all: '.*' takes no more/);
+});
+
+test("v2 capture ends when told to, also while the reader of its FIFO or pipe stalls", async (t) => {
+  if (!has("vde_plug")) return t.skip(NEEDS_PLUG);
+  const lan = await Lan.start(t);
+  for (const port of [1, 2]) await lan.plug(port);
+  // As a path that is opened, and as the standard output that a shell opened, which may block.
+  const [named, given] = ["named", "given"].map((name) => {
+    const fifo = lan.shop.path(name);
+    assert.equal(spawnSync("mkfifo", [fifo]).status, 0);
+    lan.shop.start("sh", ["-c", `exec sleep 60 < ${fifo}`]);
+    if (name === "named") return lan.shop.v2("capture", "--all", "-w", fifo, lan.console);
+    const words = [process.execPath, V2, "capture", "--all", lan.console];
+    return lan.shop.start("sh", ["-c", `exec "$@" > ${fifo}`, "sh", ...words]);
+  }) as [Running, Running];
+  for (const one of [named, given]) await until(() => one.errors().includes("captures all"));
+  // More than the pipes hold, and less than the ring of the switch.
+  for (let sent = 0; sent < 40; sent++) lan.send(1, frame(1, 2, 9000));
+  await lan.shows("capture/list", /written 40 .*written 40 /s);
+  const startMs = performance.now();
+  for (const { child } of [named, given]) child.kill("SIGTERM");
+  for (const one of [named, given]) {
+    assert.equal(await one.ended, 0, one.errors());
+    const written = Number(/: (\d+) frames written/.exec(one.errors())?.[1]);
+    assert.ok(written < 40, `${written} frames of 40 written, which nobody read`);
+  }
+  assert.ok(performance.now() - startMs < 10_000, "it waits for a reader that stalls");
 });
 
 test("Wireshark's protocol captures a VLAN of a switch with a console", async (t) => {

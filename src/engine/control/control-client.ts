@@ -46,6 +46,13 @@ export class ControlClient implements Disposable {
     throw new V2Error(code, message, remedy === undefined ? {} : { remedy });
   }
 
+  /** The socket, for who has asked for the connection to be taken over; the client is done. */
+  release(): Socket {
+    for (const event of ["data", "error", "close"]) this.#socket.removeAllListeners(event);
+    this.#ended = GONE;
+    return this.#socket;
+  }
+
   /** Ends the connection; what still waits fails. */
   close(): void {
     this.#socket.destroy();

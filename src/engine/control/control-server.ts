@@ -32,6 +32,16 @@ export interface ControlCaller {
  */
 export type ControlHandler = (args: ControlArguments, caller: ControlCaller) => unknown;
 
+/** What a handler returns that takes the connection over; its answer is null. */
+export class Takeover {
+  /** Gets the socket, which is its own from then on; the client waits for the answer before. */
+  readonly take: (socket: Socket) => void;
+
+  constructor(take: (socket: Socket) => void) {
+    this.take = take;
+  }
+}
+
 /** The operations of a view, and the connections that ask for them. */
 export class ControlServer {
   readonly #handlers = new Map<string, ControlHandler>();
@@ -105,12 +115,15 @@ export class ControlServer {
   async #converse(socket: Socket, caller: ControlCaller): Promise<void> {
     const lines = new ControlLines();
     try {
-      for await (const octets of socket as AsyncIterable<Uint8Array>) {
+      const stream = socket.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>;
+      for await (const octets of stream) {
         for (const line of lines.push(octets)) {
           const read = parseRequest(line);
-          const reply = "refusal" in read ? read.refusal : await this.#do(read.request, caller);
+          const { reply, takeover }: Done =
+            "refusal" in read ? { reply: read.refusal } : await this.#do(read.request, caller);
           if ("request" in read) this.#observe(read.request, caller, reply);
           await written(socket, lineOf(reply));
+          if (takeover !== undefined) return takeover.take(socket);
         }
         if (!lines.isTooLong) continue;
         await written(socket, controlLine(TOO_LONG));
@@ -123,23 +136,33 @@ export class ControlServer {
     socket.destroySoon();
   }
 
-  async #do(request: ControlRequest, caller: ControlCaller): Promise<ControlReply> {
+  async #do(request: ControlRequest, caller: ControlCaller): Promise<Done> {
     const { id, op, args } = request;
     const handler = this.#handlers.get(op);
     if (handler === undefined) {
       const message = `this view has no operation '${op}'`;
       const remedy = "its supervisor is of another release of v2: start the view again";
-      return { id, ok: false, error: { code: "NO_OPERATION", message, remedy } };
+      return { reply: { id, ok: false, error: { code: "NO_OPERATION", message, remedy } } };
     }
     try {
-      return { id, ok: true, value: (await handler(args, caller)) ?? null };
+      const value = (await handler(args, caller)) ?? null;
+      if (!(value instanceof Takeover)) return { reply: { id, ok: true, value } };
+      return { reply: { id, ok: true, value: null }, takeover: value };
     } catch (error) {
       const { message } = error as Error;
-      if (!(error instanceof V2Error)) return { id, ok: false, error: { code: "BUG", message } };
+      if (!(error instanceof V2Error)) {
+        return { reply: { id, ok: false, error: { code: "BUG", message } } };
+      }
       const hint = error.remedy === undefined ? {} : { remedy: error.remedy };
-      return { id, ok: false, error: { code: error.code, message, ...hint } };
+      return { reply: { id, ok: false, error: { code: error.code, message, ...hint } } };
     }
   }
+}
+
+/** What became of a request. */
+interface Done {
+  readonly reply: ControlReply;
+  readonly takeover?: Takeover;
 }
 
 const TOO_LONG: ControlReply = {

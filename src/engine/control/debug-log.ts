@@ -26,7 +26,7 @@ import type { DebugSettings, ViewSettings } from "./view-settings.ts";
 
 /** Parents of a process that are looked at; a longer line of descent is not followed. */
 const ANCESTORS_MAX = 64;
-const MODULE_OPERATIONS: ReadonlySet<string> = new Set(["insmod", "rmmod", "lsmod"]);
+const MODULE_OPERATIONS: ReadonlySet<string> = new Set(["insmod", "rmmod", "lsmod", "attach"]);
 const COLOUR_END = "\u001B[0m";
 
 /** Writes the lines; each thread of a supervisor has its own on the same descriptor. */

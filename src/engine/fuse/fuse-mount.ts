@@ -4,7 +4,7 @@
  * may (`mountFuse`). `mountVirtualFiles` does both.
  */
 import { pathToFileURL } from "node:url";
-import { Worker } from "node:worker_threads";
+import { type MessagePort, Worker } from "node:worker_threads";
 import { ERRNO, errnoName, errnoText, V2Error } from "../../base/index.ts";
 import {
   closeFd,
@@ -15,12 +15,18 @@ import {
   umount2,
 } from "../../sys/index.ts";
 import { MS } from "../../viewos/index.ts";
-import type { FuseHandOver, FuseWorkerData, FuseWorkerEvent, ModuleOfView } from "./fuse-worker.ts";
+import type {
+  FuseHandOver,
+  FuseWorkerData,
+  FuseWorkerEvent,
+  ModuleOfProgram,
+  ModuleOfView,
+} from "./fuse-worker.ts";
 
 /** A file system that a module describes. */
 export interface VirtualMountOptions {
   /** Path or file: URL of the module, whose default export has `mount`; or a module of a view. */
-  readonly module: string | URL | ModuleOfView;
+  readonly module: string | URL | ModuleOfView | ModuleOfProgram;
   /** What `mount -t` said; in the list of mounts it stands as `fuse.TYPE`. Default "v2". */
   readonly type?: string;
   readonly source?: string;
@@ -73,6 +79,10 @@ function placeOf(module: VirtualMountOptions["module"]): FuseWorkerData["module"
   return module.startsWith("file:") ? module : pathToFileURL(module).href;
 }
 
+function portsOf(module: FuseWorkerData["module"]): MessagePort[] {
+  return typeof module !== "string" && "port" in module ? [module.port] : [];
+}
+
 /** A thread with a module's file system, ready to serve one device. */
 export class FuseThread {
   readonly #worker: Worker;
@@ -117,7 +127,10 @@ export class FuseThread {
       mountedMs: Date.now(),
       writeback: options.writeback ?? false,
     };
-    const worker = new Worker(new URL("./fuse-worker.js", import.meta.url), { workerData });
+    const worker = new Worker(new URL("./fuse-worker.js", import.meta.url), {
+      workerData,
+      transferList: portsOf(workerData.module),
+    });
     const thread = new FuseThread(worker, options.onProblem);
     const refusal = await new Promise<V2Error | undefined>((resolve) => {
       worker.on("message", (event: FuseWorkerEvent) => {

@@ -4,7 +4,7 @@
  * nodes (`FileSystem`). First the module is loaded and asked; then the device is handed in.
  */
 import { register } from "node:module";
-import { parentPort, Worker, workerData } from "node:worker_threads";
+import { type MessagePort, parentPort, Worker, workerData } from "node:worker_threads";
 import { V2Error } from "../../base/index.ts";
 import {
   type FileSystem,
@@ -20,6 +20,7 @@ import { FuseDevice } from "../../sys/index.ts";
 import type { FuseHelperData } from "./fuse-helper.ts";
 import { FuseLoop, type LoopEnd } from "./fuse-loop.ts";
 import { type Insertion, loadModules } from "../modules/module-loader.ts";
+import { programMount } from "./program-files.ts";
 
 /** What a module's `mount` is told. */
 export interface FuseMountRequest {
@@ -38,9 +39,15 @@ export interface ModuleOfView {
   readonly name: string;
 }
 
+/** A module that is an object of a program, which is asked through the port. */
+export interface ModuleOfProgram {
+  readonly port: MessagePort;
+  readonly name: string;
+}
+
 export interface FuseWorkerData extends Omit<FuseMountRequest, "changed"> {
-  /** URL of the module file, or a module of a view. */
-  readonly module: string | ModuleOfView;
+  /** URL of the module file, or a module of a view, or of a program. */
+  readonly module: string | ModuleOfView | ModuleOfProgram;
   /** Owner of files that are given none. */
   readonly uid: number;
   readonly gid: number;
@@ -116,7 +123,8 @@ async function mounter(): Promise<(request: FuseMountRequest) => unknown> {
   let module: unknown;
   if (typeof data.module === "string") {
     module = ((await import(data.module)) as { readonly default?: unknown }).default;
-  } else {
+  } else if ("port" in data.module) return programMount(data.module.port, data.module.name);
+  else {
     const { insertion, name } = data.module;
     register(new URL("../modules/module-resolve.js", import.meta.url));
     module = (await loadModules(insertion)).find((found) => found.name === name);

@@ -3,6 +3,7 @@ import { V2Error } from "../../base/index.ts";
 import { LaunchProgram } from "../../sys/index.ts";
 import { type MountSpec, SYS_X86_64 as SYS } from "../../viewos/index.ts";
 import { build, candidatesOf, type Command, identityMaps } from "./launch.ts";
+import { viewFilter } from "./launch-filter.ts";
 import { Launcher } from "./launch-steps.ts";
 import { answerOctets, answerPlace, type LaunchRequest, parseRequest } from "./native-launcher.ts";
 import { claimViewName } from "../server/run-directory.ts";
@@ -31,60 +32,73 @@ export interface ViewRequest {
  */
 export type Interpreter = (line: readonly string[]) => ViewRequest | undefined;
 
-/**
- * Answers a request; undefined: the launcher is to make a cold start. A view's name is claimed.
- */
-export function answerLaunch(
-  octets: Uint8Array,
-  interpret: Interpreter,
-): { readonly octets: Uint8Array; readonly name: string | undefined } | undefined {
-  try {
-    const request = parseRequest(octets);
-    const wanted = request === undefined ? undefined : interpret(request.line);
-    if (request === undefined || wanted === undefined) return undefined;
-    const answer = launchAnswer(request, wanted);
-    if (wanted.name !== undefined) claimViewName(wanted.name);
-    return { octets: answer, name: wanted.name };
-  } catch (error) {
-    // A mistake of the user's: the cold start meets it again and tells it.
-    if (error instanceof V2Error) return undefined;
-    throw error;
-  }
-}
+/** Answers native launchers; what is the same for all of them is made once. */
+export class LaunchAnswers {
+  readonly #interpret: Interpreter;
+  readonly #traps = filterTraps({});
+  readonly #filter: Uint8Array;
 
-/** The program for a launcher outside of views. @throws V2Error when it is too long. */
-function launchAnswer(request: LaunchRequest, wanted: ViewRequest): Uint8Array {
-  const program = new LaunchProgram(answerPlace(request));
-  const launcher = new Launcher(request.session, program);
-  const forever = program.words([0, 0]);
-  const timeout = [SOL_SOCKET, SO_RCVTIMEO, forever, TIMEVAL_OCTETS] as const;
-  const entry = launcher.step("session", SYS.setsockopt, [request.session, ...timeout]);
-  // A launcher from another world (a container with the same /tmp) gets no further than here.
-  const otherwise = { onFailure: request.cold };
-  const users = program.string(`/proc/${process.pid}/ns/user`);
-  const opened = program.call(SYS.open, [users, O_CLOEXEC, 0], otherwise);
-  program.call(SYS.setns, [opened.result, CLONE_NEWUSER], otherwise);
-  launcher.attempt(SYS.close, [opened.result]);
-  const { name, net, mounts } = wanted;
-  build(launcher, {
-    session: request.session,
-    enter: {
-      create: {
-        supervisorPid: undefined,
-        maps: identityMaps(wanted.root),
-        facts: { net, ...(name === undefined ? {} : { name }) },
-        hostName: name,
-        mounts,
-        network: net.length > 0,
+  constructor(interpret: Interpreter) {
+    this.#interpret = interpret;
+    // The message with the listener needs no rule: nothing traps it.
+    this.#filter = viewFilter(-1, this.#traps);
+  }
+
+  /**
+   * Answers a request; undefined: the launcher is to make a cold start. A view's name is claimed.
+   */
+  answer(
+    octets: Uint8Array,
+  ): { readonly octets: Uint8Array; readonly name: string | undefined } | undefined {
+    try {
+      const request = parseRequest(octets);
+      const wanted = request === undefined ? undefined : this.#interpret(request.line);
+      if (request === undefined || wanted === undefined) return undefined;
+      const answer = this.#program(request, wanted);
+      if (wanted.name !== undefined) claimViewName(wanted.name);
+      return { octets: answer, name: wanted.name };
+    } catch (error) {
+      // A mistake of the user's: the cold start meets it again and tells it.
+      if (error instanceof V2Error) return undefined;
+      throw error;
+    }
+  }
+
+  /** The program for a launcher outside of views. @throws V2Error when it is too long. */
+  #program(request: LaunchRequest, wanted: ViewRequest): Uint8Array {
+    const program = new LaunchProgram(answerPlace(request));
+    const launcher = new Launcher(request.session, program);
+    const forever = program.words([0, 0]);
+    const timeout = [SOL_SOCKET, SO_RCVTIMEO, forever, TIMEVAL_OCTETS] as const;
+    const entry = launcher.step("session", SYS.setsockopt, [request.session, ...timeout]);
+    // A launcher from another world (a container with the same /tmp) gets no further than here.
+    const otherwise = { onFailure: request.cold };
+    const users = program.string(`/proc/${process.pid}/ns/user`);
+    const opened = program.call(SYS.open, [users, O_CLOEXEC, 0], otherwise);
+    program.call(SYS.setns, [opened.result, CLONE_NEWUSER], otherwise);
+    launcher.attempt(SYS.close, [opened.result]);
+    const { name, net, mounts } = wanted;
+    build(launcher, {
+      session: request.session,
+      enter: {
+        create: {
+          supervisorPid: undefined,
+          maps: identityMaps(wanted.root),
+          facts: { net, ...(name === undefined ? {} : { name }) },
+          hostName: name,
+          mounts,
+          network: net.length > 0,
+        },
       },
-    },
-    directory: undefined,
-    isAfterNode: false,
-    openFiles: undefined,
-    traps: filterTraps({}),
-    command: commandOf(request, wanted.firstWord),
-  });
-  return answerOctets(program, entry.address);
+      directory: undefined,
+      isAfterNode: false,
+      openFiles: undefined,
+      traps: this.#traps,
+      filter: this.#filter,
+      command: commandOf(request, wanted.firstWord),
+    });
+    return answerOctets(program, entry.address);
+  }
 }
 
 function commandOf(request: LaunchRequest, firstWord: number): Command {

@@ -1,4 +1,4 @@
-/** The filter of a guest, and how its supervisor gets what it needs to answer for it. */
+/** The filter of a view's processes, and the steps that install it. */
 import type { Argument, Step } from "../../sys/index.ts";
 import {
   AUDIT_ARCH_X86_64,
@@ -12,41 +12,16 @@ import {
   type Trap,
   trapRules,
 } from "../../viewos/index.ts";
-import { outsideRules } from "./launch-outside.ts";
-import { type Launcher, LISTENER_MESSAGE_FLAGS, MESSAGE, type ViewFacts } from "./launch-steps.ts";
+import { type Launcher, LISTENER_MESSAGE_FLAGS, MESSAGE } from "./launch-steps.ts";
 
-const O_CLOEXEC = 0o2000000;
 const SECCOMP_SET_MODE_FILTER = 1;
 const FILTER_NEW_LISTENER = 8;
 const FILTER_WAIT_KILLABLE = 32;
-
-/** What a filter traps, and what goes along with its listener. */
-export interface FilterPlan {
-  /** Calls that reach the supervisor besides those of level 0. */
-  readonly traps: readonly Trap[];
-  /** Rules that go before those of the traps. */
-  readonly rules: readonly FilterRule[];
-  /** A view without namespaces: see `OutsideIdentity`. */
-  readonly pass?: string;
-  /** Of a view that the supervisor does not know of. */
-  readonly facts?: ViewFacts;
-  /** SECCOMP_FILTER_FLAG_* besides those of every filter. */
-  readonly flags?: number;
-  /** Is told of the step that comes to the listener before the next one is made. */
-  readonly onInstalled?: (step: Step) => void;
-}
+const O_CLOEXEC = 0o2000000;
 
 /**
- * What a view's processes are trapped by. A trap goes before a refusal of level 0: the supervisor
- * refuses in its place. Rare calls come last: what traps say of them has been said.
- */
-export function viewRules(traps: readonly Trap[]): FilterRule[] {
-  return [...trapRules(traps), ...levelZeroRules(), ...coldRules(coldTraps())];
-}
-
-/**
- * The message with the listener passes, whatever is trapped: nobody answers yet.
- * @param session undefined: its number is not known before
+ * The launcher's own message under the filter passes, whatever is trapped.
+ * @param session the result of a step: its number is not known before
  */
 function listenerMessageRule(session: Argument): FilterRule {
   const test = (argument: number, value: number): ArgumentTest => {
@@ -59,6 +34,28 @@ function listenerMessageRule(session: Argument): FilterRule {
     tests: typeof session === "number" ? [test(0, session), flags] : [flags],
     action: { kind: "allow" },
   };
+}
+
+/**
+ * What a view's processes are trapped by. A trap goes before a refusal of level 0: the supervisor
+ * refuses in its place. Rare calls come last: what traps say of them has been said.
+ */
+export function viewRules(traps: readonly Trap[]): FilterRule[] {
+  return [...trapRules(traps), ...levelZeroRules(), ...coldRules(coldTraps())];
+}
+
+/**
+ * The compiled filter of a guest.
+ * @param session descriptor over which the launcher sends the listener
+ * @param first rules that go before those of the traps
+ */
+export function viewFilter(
+  session: Argument,
+  traps: readonly Trap[],
+  first: readonly FilterRule[] = [],
+): Uint8Array {
+  const message = traps.length === 0 ? [] : [listenerMessageRule(session)];
+  return compileFilter([...message, ...first, ...viewRules(traps)]);
 }
 
 /**
@@ -78,19 +75,27 @@ export function openNamespaces(
   });
 }
 
+/** What is special about the filter of a process, or about the message with its listener. */
+export interface FilterOptions {
+  /** Of a view that begins here. */
+  readonly facts?: string;
+  /** SECCOMP_FILTER_FLAG_* besides those of every filter. */
+  readonly flags?: number;
+  /** Is told of the step that comes to the listener before the next one is made. */
+  readonly onInstalled?: (step: Step) => void;
+}
+
 /**
- * Steps that install the filter and send its listener with the namespaces.
+ * Installs a filter and sends its listener, with the namespaces, to the supervisor.
  * @returns the steps of which one comes to the listener
  */
 export function installFilter(
   launcher: Launcher,
+  filter: Uint8Array,
   namespaces: readonly Step[],
-  { traps, rules, pass, facts, flags = 0, onInstalled }: FilterPlan,
+  { facts = "", flags = 0, onInstalled }: FilterOptions = {},
 ): readonly [Step, Step] {
-  const { program, session } = launcher;
-  const message = traps.length === 0 ? [] : [listenerMessageRule(session)];
-  const passed = pass === undefined ? [] : outsideRules(traps, pass);
-  const filter = compileFilter([...message, ...passed, ...rules, ...viewRules(traps)]);
+  const { program } = launcher;
   // struct sock_fprog: length u16, padding, pointer.
   const descriptor = program.words([filter.length / 8, program.bytes(filter)]);
   const self = launcher.step("pid", SYS.getpid, []);
@@ -103,9 +108,8 @@ export function installFilter(
   before519.onFailure = install.onFailure;
   install.onFailure = before519;
   onInstalled?.(install);
-  const text = facts === undefined ? "" : JSON.stringify(facts);
   const descriptors = [install, ...namespaces];
-  launcher.send(MESSAGE.listener, self, descriptors, LISTENER_MESSAGE_FLAGS, text);
+  launcher.send(MESSAGE.listener, self, descriptors, LISTENER_MESSAGE_FLAGS, facts);
   before519.next = install.next;
   before519.stores.push(...install.stores);
   return [install, before519];

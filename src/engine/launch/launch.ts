@@ -12,8 +12,8 @@ import {
   SYS_X86_64 as SYS,
   type Trap,
 } from "../../viewos/index.ts";
-import { installFilter, openNamespaces } from "./launch-filter.ts";
-import { beTraced, enterOutside, type OutsideView } from "./launch-outside.ts";
+import { installFilter, openNamespaces, viewFilter } from "./launch-filter.ts";
+import { beTraced, enterOutside, type OutsideView, outsideRules } from "./launch-outside.ts";
 import { Launcher, MESSAGE, type ViewFacts } from "./launch-steps.ts";
 
 const O_RDWR_NOCTTY_CLOEXEC = 0o2000402;
@@ -216,6 +216,8 @@ export interface GuestPlan {
    * launcher is under one already, and only one of them can have a listener.
    */
   readonly traps: readonly Trap[] | undefined;
+  /** What `viewFilter` gives for a view with namespaces and these traps, if it is known already. */
+  readonly filter?: Uint8Array;
   /** Rules of the filter that go before those of the traps. */
   readonly rules?: readonly FilterRule[];
   /** Undefined: a holder, which only keeps the view alive. */
@@ -249,14 +251,11 @@ export function build(launcher: Launcher, plan: GuestPlan): void {
   const { traps } = plan;
   if ("outside" in enter && enter.outside.traced) beTraced(launcher, traps ?? []);
   else if (traps !== undefined) {
-    const facts = "create" in enter ? enter.create.facts : undefined;
-    const pass = "outside" in enter ? enter.outside.pass : undefined;
-    installFilter(launcher, openNamespaces(launcher, "self"), {
-      traps,
-      rules: plan.rules ?? [],
-      ...(facts === undefined ? {} : { facts }),
-      ...(pass === undefined ? {} : { pass }),
-    });
+    const passed = "outside" in enter ? outsideRules(traps, enter.outside.pass) : [];
+    const first = [...passed, ...(plan.rules ?? [])];
+    const filter = plan.filter ?? viewFilter(plan.session, traps, first);
+    const facts = "create" in enter ? { facts: JSON.stringify(enter.create.facts) } : {};
+    installFilter(launcher, filter, openNamespaces(launcher, "self"), facts);
   }
   // Without namespaces it is the supervisor who mounts and names, once it sees the calls.
   if ("outside" in enter) furnish(launcher, enter.outside);

@@ -35,7 +35,7 @@ import {
 import { type Answer, failure, LATER, reply } from "../calls/answer.ts";
 import { type DecidedCall, ModuleAnswers } from "./module-answers.ts";
 import type { CapturedPathCall } from "../calls/captured-call.ts";
-import type { Grounds } from "../calls/grounds.ts";
+import type { GroundId, Grounds } from "../calls/grounds.ts";
 import type { ModuleMounts } from "./module-mounts.ts";
 import { ModulePaths, type NamedFiles } from "./module-paths.ts";
 import type { CallMessage, DecisionMessage, ModulesMessage } from "./module-messages.ts";
@@ -95,7 +95,9 @@ export class ModuleCalls {
   #interests = new Map<Operation, Interest[]>();
   #calls: MessagePort | undefined;
   #sequence = 0;
-  #paths: ModulePaths | undefined;
+  /** What performs path calls, by the ground that it was made on: it returns to the root there. */
+  readonly #paths = new Map<GroundId | undefined, ModulePaths>();
+  #wantsPaths = false;
 
   constructor(options: ModuleCallsOptions) {
     this.#options = options;
@@ -128,7 +130,7 @@ export class ModuleCalls {
     const operation = this.#operationOf(request, call.name);
     const interests = operation === undefined ? undefined : this.#interests.get(operation);
     if (operation === undefined || interests === undefined) return undefined;
-    const named = this.#paths?.capture(request);
+    const named = this.#pathsOf(request.pid)?.capture(request);
     const taken = this.#take(request, named === undefined);
     if (taken === undefined) return failure(ERRNO.EFAULT);
     return this.#offer(request, taken, operation, named, 0);
@@ -144,13 +146,13 @@ export class ModuleCalls {
   ): Answer | undefined {
     const interests = this.#interests.get(operation) ?? [];
     const wanting = (fields: object): Interest[] => interests.filter(({ holds }) => holds(fields));
-    this.#stand(request.pid);
+    const paths = this.#pathsOf(request.pid);
     const place = this.#place(request, named === undefined);
     let fields: OperationFields[Operation] = operationFields(operation, taken, place);
     let files: NamedFiles | undefined;
     if (named !== undefined) {
       const wants = (found: NamedFiles): boolean => wanting({ ...fields, ...found }).length > 0;
-      const offered = this.#paths!.offer(request, named, wants);
+      const offered = paths!.offer(request, named, wants);
       if (offered.answer !== undefined) return offered.answer;
       ({ files } = offered);
       fields = { ...fields, ...files };
@@ -194,11 +196,25 @@ export class ModuleCalls {
   }
 
   /** To the view of the caller: its names and paths are meant. */
-  #stand(pid: number): void {
+  #stand(pid: number): GroundId | undefined {
     const { standpoint, grounds } = this.#options;
     const inode = standpoint.namespaceOf(pid, "mnt");
     const ground = inode === undefined ? undefined : grounds.find("mnt", inode);
     if (ground !== undefined) grounds.stand(ground);
+    return ground?.mnt;
+  }
+
+  /** What performs the path calls of a view, where we stand from now on. */
+  #pathsOf(pid: number): ModulePaths | undefined {
+    const { standpoint, policy } = this.#options;
+    const ground = this.#stand(pid);
+    if (!this.#wantsPaths) return undefined;
+    let paths = this.#paths.get(ground);
+    if (paths === undefined) {
+      paths = new ModulePaths(standpoint, policy);
+      this.#paths.set(ground, paths);
+    }
+    return paths;
   }
 
   #hidesCalls(): boolean {
@@ -280,11 +296,8 @@ export class ModuleCalls {
     this.#options.mounts.change(summaries);
     this.#interests = new Map();
     for (const summary of summaries) this.#addInterests(summary);
-    // Made when a module comes that wants paths: its tables are large.
-    const { outside } = this.#options;
-    if (!outside && this.#paths === undefined && [...this.#interests.keys()].some(isAboutPaths)) {
-      this.#paths = new ModulePaths(this.#options.standpoint, this.#options.policy);
-    }
+    const isAsked = [...this.#interests.keys()].some(isAboutPaths);
+    this.#wantsPaths ||= isAsked && !this.#options.outside;
     if (calls === undefined) return;
     this.#calls = calls;
     this.#offerAgain();
@@ -303,7 +316,8 @@ export class ModuleCalls {
     const pending = this.#pending.get(sequence);
     // Late decisions find nothing: their callers have been told.
     if (pending === undefined || !this.#pending.delete(sequence)) return;
-    const answer = this.#answers.answer(pending, decision, this.#paths);
+    const paths = this.#pathsOf(pending.request.pid);
+    const answer = this.#answers.answer(pending, decision, paths);
     if (answer !== "moved") return reply(pending.request, answer);
     const { request, taken, offered, named, tries } = pending;
     const again = this.#offer(request, taken, offered.operation, named, tries + 1);

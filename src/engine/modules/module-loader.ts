@@ -4,7 +4,7 @@ import { createRequire } from "node:module";
 import { join, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { EXIT, V2Error } from "../../base/index.ts";
-import { isModule, type Module } from "../../viewos/index.ts";
+import { isModule, type Module, type ModuleSummary } from "../../viewos/index.ts";
 
 /** What is to be inserted. */
 export interface Insertion {
@@ -17,6 +17,8 @@ export interface Insertion {
   /** Given to a module that is made by a function. */
   readonly options: { readonly [name: string]: string };
   readonly permanent: boolean;
+  /** The module is an object of a program, which is asked; nothing is imported. */
+  readonly program?: ModuleSummary;
 }
 
 /** Modules that come with the package: a file here is known by its name. */

@@ -13,6 +13,8 @@ export interface ModuleWorkerData {
   readonly calls: MessagePort;
   /** Rung after every message on `calls`. */
   readonly bell: number;
+  /** Asks the main thread for the programs whose modules are objects. */
+  readonly programs: MessagePort;
   /** Number of the insertion whose handler runs, 0 for none; shared with the main thread. */
   readonly running: Int32Array;
 }

@@ -6,6 +6,7 @@ import { parseOptions } from "../../viewos/index.ts";
 import { FuseThread } from "../fuse/fuse-mount.ts";
 import type { Insertion } from "./module-loader.ts";
 import type { ModulesMessage } from "./module-messages.ts";
+import type { Programs } from "./programs.ts";
 import type { ModuleMount, ModuleMountEvent, ModuleMountReply } from "./module-mounts.ts";
 
 /** How long the threads may take to end. */
@@ -23,6 +24,8 @@ export interface ModuleServersOptions {
   readonly log: (line: string) => void;
   /** What a module was inserted by; undefined: it is gone. */
   readonly insertionOf: (module: string) => Insertion | undefined;
+  /** Programs whose modules are objects. */
+  readonly programs: Programs;
 }
 
 /** Starts and ends the threads. */
@@ -55,6 +58,13 @@ export class ModuleServers {
     return inTime;
   }
 
+  /** The mounts of a module are served no longer. */
+  end(module: string): void {
+    for (const served of this.#served.values()) {
+      if (served.module === module) served.thread.stop();
+    }
+  }
+
   /** No mount is served. */
   get isEmpty(): boolean {
     return this.#served.size === 0;
@@ -77,10 +87,17 @@ export class ModuleServers {
     const { id, module, type, source, target, uid, gid } = mount;
     const insertion = this.#options.insertionOf(module);
     if (insertion === undefined) return this.#tell({ id, errno: ERRNO.ENODEV });
+    const program =
+      insertion.program === undefined
+        ? undefined
+        : this.#options.programs.portFor(insertion.number, id);
     const say = (message: string): void => this.#options.log(`${module}: ${target}: ${message}`);
     try {
       const thread = await FuseThread.start({
-        module: { insertion, name: module },
+        module: {
+          ...(program === undefined ? { insertion } : { port: program.port }),
+          name: module,
+        },
         type,
         source,
         target,
@@ -97,11 +114,15 @@ export class ModuleServers {
         throw error;
       }
       this.#served.set(id, { module, thread, descriptor });
-      void thread.ended.then(() => this.#served.delete(id));
+      void thread.ended.then(() => {
+        this.#served.delete(id);
+        program?.close();
+      });
       this.#tell({ id, descriptor });
     } catch (error) {
       const { code, message } = error as { code?: string; message: string };
       say(message);
+      program?.close();
       this.#tell({ id, errno: ERRNO[code as ErrnoName] ?? ERRNO.EIO });
     }
   }

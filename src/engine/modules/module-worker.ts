@@ -5,9 +5,16 @@
  */
 import { register } from "node:module";
 import { parentPort, workerData } from "node:worker_threads";
-import { V2Error } from "../../base/index.ts";
+import { ERRNO, V2Error } from "../../base/index.ts";
 import { ringBell } from "../../sys/index.ts";
-import { ModuleChain, type ModuleSummary } from "../../viewos/index.ts";
+import {
+  type Decision,
+  type Module,
+  ModuleChain,
+  type ModuleSummary,
+  standInFor,
+} from "../../viewos/index.ts";
+import { type Link, portLink } from "./link.ts";
 import { type Insertion, loadModules } from "./module-loader.ts";
 import type {
   CallMessage,
@@ -20,11 +27,13 @@ import type {
 class ModuleThread {
   readonly #data: ModuleWorkerData;
   readonly #chain: ModuleChain;
+  readonly #programs: Link;
   /** Which insertion a module came from. */
   readonly #numbers = new Map<string, number>();
 
   constructor(data: ModuleWorkerData) {
     this.#data = data;
+    this.#programs = portLink(data.programs, () => {});
     this.#chain = new ModuleChain({
       log: (line) => this.#post({ kind: "log", line }),
       running: (name) => this.#mark(name === undefined ? 0 : (this.#numbers.get(name) ?? 0)),
@@ -74,7 +83,7 @@ class ModuleThread {
   /** All modules of a file, or none. */
   async #insert(insertion: Insertion): Promise<readonly ModuleSummary[]> {
     this.#mark(insertion.number);
-    const modules = await loadModules(insertion).finally(() => this.#mark(0));
+    const modules = await this.#load(insertion).finally(() => this.#mark(0));
     const summaries: ModuleSummary[] = [];
     try {
       for (const loaded of modules) {
@@ -88,6 +97,20 @@ class ModuleThread {
     return summaries;
   }
 
+  async #load(insertion: Insertion): Promise<readonly Module[]> {
+    const { program, number } = insertion;
+    return program === undefined ? await loadModules(insertion) : [this.#standIn(program, number)];
+  }
+
+  /** For a module that is an object of a program. */
+  #standIn(summary: ModuleSummary, insertion: number): Module {
+    const module = summary.name;
+    return standInFor(summary, async (call) => {
+      const decision = this.#programs.ask("call", { insertion, module, call });
+      return (await decision.catch(() => TOO_LATE)) as Decision;
+    });
+  }
+
   async #remove(names: readonly string[]): Promise<void> {
     for (const name of names) {
       const removed = this.#chain.remove(name);
@@ -96,6 +119,9 @@ class ModuleThread {
     }
   }
 }
+
+/** The program of a module has ended. */
+const TOO_LATE: Decision = { kind: "fail", errno: ERRNO.ETIMEDOUT };
 
 /** Gives `late` when the decision takes longer than that. */
 async function limit(

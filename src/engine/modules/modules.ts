@@ -16,10 +16,12 @@ import {
   parseOptions,
   type Trap,
 } from "../../viewos/index.ts";
-import type { ControlServer } from "../control/control-server.ts";
+import { type ControlServer, Takeover } from "../control/control-server.ts";
+import { portLink } from "./link.ts";
 import type { Insertion } from "./module-loader.ts";
 import { ModuleServers } from "./module-servers.ts";
 import { sendModuleReport } from "./module-report.ts";
+import { Programs } from "./programs.ts";
 import type {
   ModuleEvent,
   ModuleRequest,
@@ -29,6 +31,8 @@ import type {
 
 /** How long the module thread may be silent before it is taken for hung. */
 const PING_TIMEOUT_MS = 1000;
+/** How often a lost module is tried to be removed. */
+const LOST_TRIES = 100;
 /** How long the import of a module's file may take. */
 const INSERT_TIMEOUT_MS = 30_000;
 
@@ -49,7 +53,14 @@ const GROUP_OF: { readonly [name: string]: string } = {
 };
 
 /** What is asked for with an insertion. */
-export type InsertOptions = Pick<Insertion, "specifier" | "directory" | "options" | "permanent">;
+export type InsertOptions = Omit<Insertion, "number">;
+
+/** A module that is an object of this program, as an insertion. */
+export function programInsertion(summary: ModuleSummary): InsertOptions {
+  const { permanent } = summary;
+  const specifier = "(an object of a program)";
+  return { specifier, directory: "/", options: {}, permanent, program: summary };
+}
 
 /**
  * `FILE[,OPTION[=VALUE]]…` as an insertion.
@@ -87,12 +98,19 @@ class ModuleThread {
   readonly #waiting = new Map<number, Waiting>();
   #lastId = 0;
 
-  constructor(bell: number, log: (line: string) => void) {
+  constructor(bell: number, log: (line: string) => void, programs: Programs) {
     const { port1, port2 } = new MessageChannel();
     this.#calls = port1;
+    const program = new MessageChannel();
+    portLink(program.port1, (op, args, signal) => programs.ask(args, op, signal));
     this.worker = new Worker(fileURLToPath(new URL("./module-worker.js", import.meta.url)), {
-      workerData: { calls: port2, bell, running: this.#running } satisfies ModuleWorkerData,
-      transferList: [port2],
+      workerData: {
+        calls: port2,
+        bell,
+        programs: program.port2,
+        running: this.#running,
+      } satisfies ModuleWorkerData,
+      transferList: [port2, program.port2],
       stdout: true,
       stderr: true,
     });
@@ -160,6 +178,7 @@ export class Modules {
   readonly #options: ModulesOptions;
   /** What modules have mounted. */
   readonly servers: ModuleServers;
+  readonly #programs: Programs;
   /** Newest first. */
   #modules: Inserted[] = [];
   #thread: ModuleThread | undefined;
@@ -174,7 +193,12 @@ export class Modules {
     this.#options = options;
     const insertionOf = (module: string): Insertion | undefined =>
       this.#modules.find(({ summary }) => summary.name === module)?.insertion;
-    this.servers = new ModuleServers({ ...options, insertionOf });
+    this.#programs = new Programs({
+      insert: async (summary) => (await this.#insert(programInsertion(summary))).number,
+      lost: (insertions) => void this.#lose(new Set(insertions)),
+    });
+    const programs = this.#programs;
+    this.servers = new ModuleServers({ ...options, insertionOf, programs });
   }
 
   /** What the modules of the start want to be trapped; undefined: nothing. */
@@ -193,7 +217,10 @@ export class Modules {
     rulesOf: (traps: readonly Trap[]) => readonly FilterRule[],
   ): Promise<void> {
     try {
-      for (const options of wanted) await this.insert(options);
+      for (const options of wanted) {
+        const { number } = await this.#insert(options);
+        if (options.program !== undefined) this.#programs.expect(number);
+      }
       const traps = this.#modules.flatMap(({ summary }) => moduleTraps(summary));
       this.#rules = rulesOf(traps);
       if (wanted.length === 0) return;
@@ -226,6 +253,7 @@ export class Modules {
     });
     control.register("rmmod", ({ module }) => this.remove(String(module)));
     control.register("lsmod", () => this.list());
+    control.register("attach", () => new Takeover((socket) => this.#programs.attach(socket)));
   }
 
   /**
@@ -233,7 +261,13 @@ export class Modules {
    * @returns their names.
    * @throws V2Error when it has none, or when the view does not trap what they want.
    */
-  insert(options: InsertOptions): Promise<readonly string[]> {
+  async insert(options: InsertOptions): Promise<readonly string[]> {
+    return (await this.#insert(options)).names;
+  }
+
+  #insert(
+    options: InsertOptions,
+  ): Promise<{ readonly names: readonly string[]; readonly number: number }> {
     return this.#inOrder(async () => {
       const insertion = { ...options, number: ++this.#lastNumber };
       const thread = this.#start();
@@ -252,7 +286,7 @@ export class Modules {
       }
       this.#modules.unshift(...summaries.map((summary) => ({ insertion, summary })));
       this.#tell();
-      return names;
+      return { names, number: insertion.number };
     });
   }
 
@@ -283,7 +317,37 @@ export class Modules {
       await this.#start().ask({ op: "remove", names: [name] }, PING_TIMEOUT_MS);
       this.#modules = this.#modules.filter((other) => other !== found);
       this.#tell();
+      const { insertion } = found;
+      if (insertion.program !== undefined) this.#programs.removed(insertion.number, name);
     });
+  }
+
+  /** The program of these insertions has ended: its modules go, whoever waits for them. */
+  #lose(insertions: ReadonlySet<number>): Promise<void> {
+    return this.#inOrder(async () => {
+      const isLost = ({ insertion }: Inserted): boolean => insertions.has(insertion.number);
+      const names = this.#modules.filter(isLost).map(({ summary }) => summary.name);
+      this.#modules = this.#modules.filter((inserted) => !isLost(inserted));
+      this.#tell();
+      for (const name of names) {
+        this.#options.log(`${name}: removed, its program has ended`);
+        this.servers.end(name);
+        await this.#removeLost(name);
+      }
+      for (const number of insertions) this.#programs.forget(number);
+    });
+  }
+
+  /** Calls that are on their way to the module fail one after the other. */
+  async #removeLost(name: string): Promise<void> {
+    for (let tries = 0; tries < LOST_TRIES; tries++) {
+      try {
+        await this.#thread?.ask({ op: "remove", names: [name] }, PING_TIMEOUT_MS);
+        return;
+      } catch (error) {
+        if ((error as V2Error).code !== "EBUSY") return;
+      }
+    }
   }
 
   /** Newest first. */
@@ -327,7 +391,7 @@ export class Modules {
 
   #start(): ModuleThread {
     if (this.#thread !== undefined) return this.#thread;
-    const thread = new ModuleThread(this.#options.bell, this.#options.log);
+    const thread = new ModuleThread(this.#options.bell, this.#options.log, this.#programs);
     this.#thread = thread;
     thread.worker.on("error", (error) => this.#options.log(`module thread: ${error.message}`));
     // Without being ended by us: a module has called process.exit.

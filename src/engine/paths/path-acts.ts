@@ -174,7 +174,8 @@ export class PathActs {
   }
 
   #readlink(caller: Caller, fd: number, call: CapturedPathCall, { size }: PathInputs): number {
-    const own = this.#resolver.ownName(caller, fd);
+    const isPlain = call.first.length > 0 && this.#resolver.isOffProc;
+    const own = isPlain ? undefined : this.#resolver.ownName(caller, fd);
     if (own === undefined) {
       const room = Math.min(size, CANONICAL_OCTETS);
       const length = this.#files.readlinkat(fd, EMPTY, this.output.octets, room);

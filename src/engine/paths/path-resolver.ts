@@ -33,6 +33,10 @@ export class PathResolver {
   readonly #paths = new ProcPaths();
   readonly #here = MemoryBlock.of(Uint8Array.of(0x2e));
   readonly #walk: PathWalk;
+  /**
+   * What `open` has found last is not on /proc: the kernel came there without crossing a mount.
+   */
+  isOffProc = false;
 
   /** @param proc descriptor of the host's process file system */
   constructor(callers: Callers, proc: number) {
@@ -68,7 +72,7 @@ export class PathResolver {
   }
 
   #isOnProc(caller: Caller, start: number): boolean {
-    if (start < 0) return false;
+    if (start < 0) return caller.root !== -1 && this.#files.kindOf(caller.root) === PROC_MAGIC;
     if (start === caller.directory) return caller.directoryOnProc;
     return this.#files.kindOf(start) === PROC_MAGIC;
   }
@@ -89,10 +93,12 @@ export class PathResolver {
   ): number {
     const files = this.#files;
     let found = -ERRNO.EXDEV;
-    if (!this.#isOnProc(caller, start)) {
+    this.isOffProc = !this.#isOnProc(caller, start);
+    if (this.isOffProc) {
       const within = resolve | RESOLVE.NO_XDEV | RESOLVE.NO_MAGICLINKS;
       found = files.openat2(start, path, flags, mode, within);
       if (found !== -ERRNO.EXDEV && found !== -ERRNO.ELOOP) return found;
+      this.isOffProc = false;
     }
     this.#callers.standIn.exactly();
     if (found === -ERRNO.EXDEV) {

@@ -120,7 +120,7 @@ class Supervisor {
       remedy: "give them at the start: v2 view --deny PATH -p MODULE",
       exitCode: EXIT.noPermission,
     });
-    for (const op of ["insmod", "rmmod"]) this.#control.lock(op, reason);
+    for (const op of ["insmod", "rmmod", "attach"]) this.#control.lock(op, reason);
   }
 
   /** Begins to serve; the process ends with the view's last process. */

@@ -7,7 +7,7 @@ import { Worker } from "node:worker_threads";
 import { closeDescriptor, sendMessage, sessionPair } from "../../sys/index.ts";
 import type { DoorEvent, DoorWorkerData } from "./door-worker.ts";
 import type { GroundId } from "../calls/grounds.ts";
-import type { Interpreter } from "../launch/launch-answer.ts";
+import type { Interpreter, LaunchAnswers } from "../launch/launch-answer.ts";
 import { answerNetwork } from "../launch/launcher-answers.ts";
 import type { AdoptedView } from "../launch/launch-steps.ts";
 import type { NotifyWorkerEvent, WorkerCommand } from "../calls/notify-worker.ts";
@@ -58,6 +58,8 @@ export class ViewHost {
   readonly #claimed = new Map<number, string>();
   #isFirst = true;
   #idle: NodeJS.Timeout | undefined;
+  /** Made when the first view has begun, so that the second does not wait for it. */
+  #answers: Promise<LaunchAnswers> | undefined;
 
   constructor(config: SupervisorConfig, make: HostedSupervisorMaker) {
     this.#config = config;
@@ -145,6 +147,9 @@ export class ViewHost {
 
   #enter(event: Entered): void {
     const { facts, ground, userNamespace, session, view } = event;
+    if (this.#isFirst && this.#config.interpreter !== undefined) {
+      this.#answers ??= makeAnswers(this.#config.interpreter);
+    }
     this.#isFirst = false;
     this.#claimed.delete(session);
     const { rung } = this.#config;
@@ -154,7 +159,8 @@ export class ViewHost {
       userNamespace,
       tellDoor: (command) => this.#tell(command),
       over: () => {
-        this.#views.delete(ground);
+        // The kernel has perhaps given the number to a new view, which has entered meanwhile.
+        if (this.#views.get(ground)?.supervisor === supervisor) this.#views.delete(ground);
         this.#stayForAWhile();
       },
     });
@@ -175,9 +181,8 @@ export class ViewHost {
     const { interpreter } = this.#config;
     const isOwn = event.uid === process.geteuid!();
     if (interpreter !== undefined && isOwn && !this.#isOutdated) {
-      const { answerLaunch } = await import("../launch/launch-answer.ts");
-      const { interpret } = (await import(interpreter)) as { interpret: Interpreter };
-      const launch = answerLaunch(event.octets, interpret);
+      this.#answers ??= makeAnswers(interpreter);
+      const launch = (await this.#answers).answer(event.octets);
       if (launch?.name !== undefined) this.#claimed.set(event.session, launch.name);
       answer = launch?.octets ?? answer;
     }
@@ -201,4 +206,10 @@ export class ViewHost {
     closeDescriptor(this.#commands);
     process.exit(code);
   }
+}
+
+async function makeAnswers(interpreter: string): Promise<LaunchAnswers> {
+  const { LaunchAnswers } = await import("../launch/launch-answer.ts");
+  const { interpret } = (await import(interpreter)) as { interpret: Interpreter };
+  return new LaunchAnswers(interpret);
 }
