@@ -7,15 +7,19 @@ import { print, printJson } from "./output.ts";
 interface ListedModule {
   readonly name: string;
   readonly description?: string;
+  readonly inherited?: boolean;
 }
 
-/** `vu_lsmod [--json]`: `NAME: description`, one module a line. */
+/** `vu_lsmod [--json]`: `NAME: description`, one module a line, newest first. */
 export async function run({ options }: Invocation): Promise<number> {
   using client = openControl();
   const modules = (await client.ask("lsmod")) as readonly ListedModule[];
   for (const module of modules) {
     if (options["json"] === true) printJson(module);
-    else print(`${module.name}: ${module.description ?? ""}`.trimEnd().concat("\n"));
+    else {
+      const mark = module.inherited === true ? " (inherited)" : "";
+      print(`${module.name}: ${module.description ?? ""}`.trimEnd().concat(mark, "\n"));
+    }
   }
   return 0;
 }

@@ -84,7 +84,9 @@ export const VIEW_CONTROL_COMMANDS: readonly CommandSpec[] = [
     aliases: ["vu_rmmod", "um_del_service"],
     summary: "take modules out of the view",
     usage: "MODULE…",
-    details: ["A module that is in use stays, and so does a permanent one."],
+    details: [
+      "A module that is in use stays, and so does a permanent one, or one of a view around this one.",
+    ],
     options: {},
     examples: [["vu_rmmod unreal", "undo vu_insmod"]],
     load: () => import("./module-remove.ts"),

@@ -7,6 +7,7 @@ import { isInsideView } from "../engine/index.ts";
 import { colourSequence, parseDebugWord } from "../viewos/index.ts";
 import type { Invocation } from "./command.ts";
 import {
+  insertionSteps,
   ownCommand,
   type PreambleStep,
   startUpFiles,
@@ -63,10 +64,7 @@ function preamble(
     const errors = output === undefined ? {} : { errorsTo: output };
     steps.push({ argv: ownCommand("vudebug", ...debug), isNeeded: true, ...errors });
   }
-  // The supervisor of a view inside a view runs already: modules are put into it from inside.
-  if (modules.length > 0) {
-    steps.push({ argv: ownCommand("vu_insmod", "--", ...modules), isNeeded: true });
-  }
+  steps.push(...insertionSteps(modules));
   if (options["norc"] === true) return steps;
   // A file replaces all others for the second generation, those of the user for the first.
   const system = !(isSecond && file !== undefined);

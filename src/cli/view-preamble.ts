@@ -36,6 +36,12 @@ export function ownCommand(...words: readonly string[]): string[] {
   return [process.execPath, fileURLToPath(new URL("./main.js", import.meta.url)), ...words];
 }
 
+/** Modules that a view inside a view begins with, as `-p` names them. */
+export function insertionSteps(modules: readonly string[]): PreambleStep[] {
+  if (modules.length === 0) return [];
+  return [{ argv: ownCommand("vu_insmod", "--", ...modules), isNeeded: true }];
+}
+
 /** Start-up files as steps; one that may not be executed is told of and left out. */
 export function startUpSteps(files: readonly string[]): PreambleStep[] {
   return files.flatMap((path) => {

@@ -22,6 +22,7 @@ import { inheritedDescriptors } from "../sys/index.ts";
 import { CLASS_GROUPS, isTrapName, parseMountSpec, SYSCALL_CLASSES } from "../viewos/index.ts";
 import type { Invocation } from "./command.ts";
 import { isServed } from "./view-request.ts";
+import { insertionSteps, withPreamble } from "./view-preamble.ts";
 import { isPromptingShell, showInPrompt } from "./view-prompt.ts";
 
 const STANDARD_ERROR = 2;
@@ -136,9 +137,10 @@ export async function run(invocation: Invocation): Promise<number> {
   if (session !== undefined) {
     if (trace !== undefined) throw noTrapsInside("trace");
     if (paths !== undefined) throw noTrapsInside("trap");
-    if (modules.length > 0) throw noTrapsInside("module");
     if (name !== undefined) prompt(name);
-    becomeGuest(session, viewInside({ facts, root, hostName: name, mounts }), argv, inherited);
+    // The supervisor runs already: modules are put into the view from inside.
+    const command = withPreamble(insertionSteps(list(options["module"])), argv);
+    becomeGuest(session, viewInside({ facts, root, hostName: name, mounts }), command, inherited);
   }
   if (name !== undefined) claimViewName(name);
   const interpreter = new URL("./view-request.js", import.meta.url).href;

@@ -27,8 +27,8 @@ export interface OfferedCall {
 export interface ChainHost {
   /** A line for the view's log. */
   log(line: string): void;
-  /** A handler is about to run; called without a name when it has returned. */
-  running(name?: string): void;
+  /** The handler of a module is about to run; called without one when it has returned. */
+  running(id?: string): void;
   /** Gives `late` when the decision takes longer. Without it: waits for ever. */
   limit?(decision: Promise<unknown>, timeoutMs: number, late: unknown): Promise<unknown>;
 }
@@ -37,6 +37,8 @@ export interface ChainHost {
 const LATE = Symbol("late");
 
 interface Inserted {
+  /** Tells it apart; its name where no other of that name is in the chain. */
+  readonly id: string;
   readonly module: Module;
   readonly summary: ModuleSummary;
   readonly conditions: ReadonlyMap<Operation, (fields: object) => boolean>;
@@ -46,6 +48,37 @@ interface Inserted {
 
 const reason = (error: unknown): string =>
   error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+
+/** What several modules have come to so far. */
+export interface Verdict {
+  /** Performed when none is left that wants the call. */
+  readonly decision: Decision;
+  /** What the next one is asked about. */
+  readonly fields: OperationFields[Operation];
+  /** Older modules are not asked. */
+  readonly isFinal: boolean;
+}
+
+/** Nothing is decided about a call yet. */
+export function undecided(fields: OperationFields[Operation]): Verdict {
+  return { decision: { kind: "pass" }, fields, isFinal: false };
+}
+
+/**
+ * Adds the decision of an older module. When one has the call performed on other files, older ones
+ * are asked about those.
+ */
+export function withDecision(so: Verdict, decision: Decision): Verdict {
+  if (decision.kind === "pass") return so;
+  if (decision.kind !== "emulate") return { ...so, decision, isFinal: true };
+  const { kind, ...others } = decision;
+  const earlier = so.decision.kind === "emulate" ? so.decision : {};
+  return {
+    decision: { ...earlier, kind, ...others },
+    fields: { ...so.fields, ...others },
+    isFinal: false,
+  };
+}
 
 /** The inserted modules of a view. */
 export class ModuleChain {
@@ -57,9 +90,12 @@ export class ModuleChain {
     this.#host = host;
   }
 
-  /** @throws V2Error when one of that name is there. */
-  insert(module: Module): ModuleSummary {
-    if (this.get(module.name) !== undefined) {
+  /**
+   * @param id names it among the modules of the chain
+   * @throws V2Error when there is one already
+   */
+  insert(module: Module, id = module.name): ModuleSummary {
+    if (this.#modules.some((other) => other.id === id)) {
       throw new V2Error("EEXIST", `a module '${module.name}' is inserted already`, {
         remedy: "remove it first",
       });
@@ -68,26 +104,32 @@ export class ModuleChain {
     const conditions = new Map(
       summary.hooks.map(({ operation, when }) => [operation, compileCondition(when)] as const),
     );
-    this.#modules.unshift({ module, summary, conditions, pending: 0 });
+    this.#modules.unshift({ id, module, summary, conditions, pending: 0 });
     return summary;
   }
 
   /**
    * Takes a module out, whoever asks; see `remove` of Modules for who may.
+   * @param isForced also while a call waits for it
    * @returns it; undefined when there is none of that name.
    * @throws V2Error EBUSY while a call waits for it.
    */
-  remove(name: string): Module | undefined {
-    const index = this.#modules.findIndex(({ module }) => module.name === name);
+  remove(id: string, isForced = false): Module | undefined {
+    const index = this.#modules.findIndex((inserted) => inserted.id === id);
     const found = this.#modules[index];
     if (found === undefined) return undefined;
-    if (found.pending > 0) {
-      throw new V2Error("EBUSY", `module '${name}' is in use: ${found.pending} calls wait for it`, {
-        remedy: "try again when they have ended",
-      });
+    const { module, pending } = found;
+    if (pending > 0 && !isForced) {
+      throw new V2Error(
+        "EBUSY",
+        `module '${module.name}' is in use: ${pending} calls wait for it`,
+        {
+          remedy: "try again when they have ended",
+        },
+      );
     }
     this.#modules.splice(index, 1);
-    return found.module;
+    return module;
   }
 
   /** The module of that name. */
@@ -101,22 +143,21 @@ export class ModuleChain {
   }
 
   /**
-   * Asks the modules one after the other; never rejects. When one has the call performed on other
-   * files, older ones are asked about those.
+   * Asks the modules one after the other; never rejects.
+   * @param ids those that are asked; left out: all
    */
-  async answer({ operation, pid, fields }: OfferedCall): Promise<Decision> {
-    let open: Decision = { kind: "pass" };
-    let seen = fields;
+  async answer(
+    { operation, pid, fields }: OfferedCall,
+    ids?: readonly string[],
+  ): Promise<Decision> {
+    let so = undecided(fields);
     for (const inserted of this.#modules.slice()) {
-      if (inserted.conditions.get(operation)?.(seen) !== true) continue;
-      const decision = await this.#ask(inserted, operation, pid, seen);
-      if (decision.kind === "emulate") {
-        const { kind, ...others } = decision;
-        open = { ...open, kind, ...others };
-        seen = { ...seen, ...others };
-      } else if (decision.kind !== "pass") return decision;
+      if (ids?.includes(inserted.id) === false) continue;
+      if (inserted.conditions.get(operation)?.(so.fields) !== true) continue;
+      so = withDecision(so, await this.#ask(inserted, operation, pid, so.fields));
+      if (so.isFinal) break;
     }
-    return open;
+    return so.decision;
   }
 
   async #ask(
@@ -144,9 +185,9 @@ export class ModuleChain {
     return { kind: "fail", errno: ERRNO.EIO };
   }
 
-  #run({ module, summary }: Inserted, call: Call<Operation>): unknown {
+  #run({ id, module, summary }: Inserted, call: Call<Operation>): unknown {
     const handler = hookOf(module, call.operation)!.do as (call: Call<Operation>) => unknown;
-    this.#host.running(module.name);
+    this.#host.running(id);
     let given: unknown;
     try {
       given = handler(call);

@@ -30,6 +30,18 @@ test("a removal is seen where it was made and by views made later", () => {
   assert.equal(tree.remove(early.id, layer), false, "now nobody does");
 });
 
+test("what is no more is discarded from every view", () => {
+  const tree = new ViewTree<string>();
+  const outer = tree.open();
+  const layer = tree.insert(outer.id, "hung");
+  const inner = tree.open(outer.id);
+  assert.equal(tree.isHeldBeside(layer, outer.id), true);
+  assert.equal(tree.isHeldBeside(tree.insert(inner.id, "own"), inner.id), false);
+  tree.discard(layer);
+  assert.equal(tree.isHeld(layer), false);
+  assert.deepEqual(values(tree.layers(inner.id)), ["own"]);
+});
+
 test("a child may take an inherited layer out for itself", () => {
   const tree = new ViewTree<string>();
   const outer = tree.open();

@@ -106,6 +106,13 @@ export class ViewTree<T> {
     return this.isHeld(layer);
   }
 
+  /** Takes a layer out of every view: what it stands for is no more. */
+  discard(layer: Layer<T>): void {
+    for (const { id } of this.all()) {
+      if (this.layers(id).includes(layer)) this.remove(id, layer);
+    }
+  }
+
   /**
    * What a view sees, oldest first.
    * @param before only what is older: the epoch of the module that asks. What was removed since is
@@ -129,7 +136,13 @@ export class ViewTree<T> {
 
   /** Does any view see the layer? */
   isHeld(layer: Layer<T>): boolean {
-    return [...this.#books.keys()].some((view) => this.layers(view).includes(layer));
+    return this.isHeldBeside(layer, undefined);
+  }
+
+  /** Does any view but that one see the layer? */
+  isHeldBeside(layer: Layer<T>, but: number | undefined): boolean {
+    const others = [...this.#books.keys()].filter((view) => view !== but);
+    return others.some((view) => this.layers(view).includes(layer));
   }
 
   /** A view by its number; undefined: closed, or never made. */

@@ -5,7 +5,16 @@
  * /proc.
  */
 import { fstatSync } from "node:fs";
-import { CLONE, closeDescriptor, setns } from "../../sys/index.ts";
+import {
+  CLONE,
+  closeDescriptor,
+  parentUserNamespace,
+  setns,
+  type Standpoint,
+} from "../../sys/index.ts";
+
+/** User namespaces nest 32 deep at most (user_namespaces(7)). */
+const USER_NAMESPACES_MAX = 33;
 
 /** Names a ground; unique as long as the ground is held. */
 export type GroundId = bigint;
@@ -19,19 +28,22 @@ export interface Ground {
 interface HeldGround extends Ground {
   readonly mounts: number;
   readonly names: number;
+  readonly user: bigint | undefined;
 }
 
 /** All grounds of one thread; only that thread may use it. */
 export class Grounds {
   readonly #mnt = new Map<bigint, HeldGround>();
   readonly #uts = new Map<bigint, HeldGround>();
+  readonly #user = new Map<bigint, HeldGround>();
   #standing: HeldGround | undefined;
 
   /**
    * Takes over the descriptors of a view's namespaces; of a view that is known already they are
    * closed.
+   * @param user identity of the view's user namespace; left out for the outermost view
    */
-  add(mounts: number, names: number): Ground {
+  add(mounts: number, names: number, user?: bigint): Ground {
     const mnt = fstatSync(mounts, { bigint: true }).ino;
     const known = this.#mnt.get(mnt);
     if (known !== undefined) {
@@ -40,9 +52,10 @@ export class Grounds {
       return known;
     }
     const uts = fstatSync(names, { bigint: true }).ino;
-    const ground = { mnt, uts, mounts, names };
+    const ground = { mnt, uts, mounts, names, user };
     this.#mnt.set(mnt, ground);
     this.#uts.set(uts, ground);
+    if (user !== undefined) this.#user.set(user, ground);
     return ground;
   }
 
@@ -52,6 +65,7 @@ export class Grounds {
     if (ground === undefined) return;
     this.#mnt.delete(id);
     this.#uts.delete(ground.uts);
+    if (ground.user !== undefined) this.#user.delete(ground.user);
     if (this.#standing === ground) this.#standing = undefined;
     closeDescriptor(ground.mounts);
     closeDescriptor(ground.names);
@@ -65,6 +79,27 @@ export class Grounds {
   /** The ground with that namespace; undefined: a namespace that is no view's. */
   find(kind: "mnt" | "uts", inode: bigint): Ground | undefined {
     return kind === "mnt" ? this.#mnt.get(inode) : this.#uts.get(inode);
+  }
+
+  /**
+   * The view that a process is in. It may have left the mount namespace of that for one of its own,
+   * but never its user namespace for one that is not inside.
+   * @returns undefined: none of those that were added with a user namespace
+   */
+  of(pid: number, standpoint: Standpoint): Ground | undefined {
+    const inode = standpoint.namespaceOf(pid, "mnt");
+    const known = inode === undefined ? undefined : this.#mnt.get(inode);
+    if (known !== undefined || this.#user.size === 0) return known;
+    let fd = standpoint.openProc(`${pid}/ns/user`);
+    for (let depth = 0; fd !== -1 && depth < USER_NAMESPACES_MAX; depth++) {
+      const found = this.#user.get(fstatSync(fd, { bigint: true }).ino);
+      const parent = found === undefined ? parentUserNamespace(fd) : -1;
+      closeDescriptor(fd);
+      if (found !== undefined) return found;
+      fd = parent;
+    }
+    if (fd !== -1) closeDescriptor(fd);
+    return undefined;
   }
 
   /** Does the thread stand there? */

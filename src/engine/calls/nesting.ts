@@ -59,8 +59,8 @@ export class Nesting {
 
   /**
    * Answers VUSESSION.
-   * @param fallback the view that counts as the maker when the caller has left every view's mount
-   *   namespace for one of its own.
+   * @param fallback the view that counts as the maker when the caller is in no view inside it and
+   *   has a mount namespace of its own.
    * @returns the answer, and our end of the session.
    */
   open(
@@ -69,8 +69,7 @@ export class Nesting {
   ): { readonly answer: Answer; readonly session: number | undefined } {
     const mounts = this.#standpoint.openProc(`${request.pid}/ns/mnt`);
     if (mounts === -1) return { answer: { kind: "done", errno: ERRNO.ESRCH }, session: undefined };
-    const inode = fstatSync(mounts, { bigint: true }).ino;
-    const parent = this.#grounds.find("mnt", inode)?.mnt ?? fallback;
+    const parent = this.#grounds.of(request.pid, this.#standpoint)?.mnt ?? fallback;
     const [session, theirs] = sessionPair();
     nameSenders(session);
     this.#origins.set(session, { parent, mounts });
@@ -94,7 +93,7 @@ export class Nesting {
     }
     const userNamespace = fstatSync(user, { bigint: true }).ino;
     closeDescriptor(user);
-    const ground = this.#grounds.add(mounts, names);
+    const ground = this.#grounds.add(mounts, names, userNamespace);
     this.#unlock(origin, ground);
     return {
       kind: "nested",

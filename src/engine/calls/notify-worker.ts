@@ -101,8 +101,8 @@ export type NotifyWorkerEvent =
   | { readonly kind: "born"; readonly ground: GroundId }
   /** The process that was watched for the view on that ground has ended. */
   | { readonly kind: "ended"; readonly ground: GroundId }
-  /** A module has not decided a call in time. */
-  | { readonly kind: "late" }
+  /** Modules that were inserted in these views have not decided a call in time. */
+  | { readonly kind: "late"; readonly homes: readonly number[] }
   /** No process of the view is left. */
   | { readonly kind: "empty" };
 
@@ -117,9 +117,11 @@ export type WorkerCommand =
 
 class NotifyLoop {
   readonly #data: NotifyWorkerData;
-  readonly #sessions = new Set<number>();
+  /** Sessions, and the view whose name they have come by. */
+  readonly #sessions = new Map<number, GroundId | undefined>();
   readonly #listeners = new Map<number, NotifyListener>();
-  readonly #listening = new Set<number>();
+  /** Sockets by which views are entered, and the views; undefined: the outermost one. */
+  readonly #listening = new Map<number, GroundId | undefined>();
   /** Grounds by the pidfds that their views stand by. */
   readonly #watchedProcesses = new Map<number, GroundId>();
   /** Views by the listener that their first process brought along. */
@@ -143,8 +145,10 @@ class NotifyLoop {
 
   constructor(data: NotifyWorkerData) {
     this.#data = data;
-    const door = new ControlDoor(new ConnectionCount(data.connections), (descriptor, pid) => {
-      this.#post({ kind: "control", descriptor, pid, ground: this.#groundOf(pid) });
+    const count = new ConnectionCount(data.connections);
+    const door = new ControlDoor(count, (descriptor, pid, asked) => {
+      const ground = asked ?? this.#grounds.of(pid, this.#standpoint)?.mnt;
+      this.#post({ kind: "control", descriptor, pid, ground });
     });
     this.#door = door;
     const settings = new SharedSettings(NO_SETTINGS, data.settings);
@@ -175,13 +179,13 @@ class NotifyLoop {
       outside: data.outside !== undefined,
       policy: paths === undefined ? undefined : policyOf(paths),
       perform: (request) => this.#performOwn(request),
-      onLate: () => this.#post({ kind: "late" }),
+      onLate: (homes) => this.#post({ kind: "late", homes }),
     });
     this.#debug = new DebugLog(settings, data.debug, (path) => standpoint.openProc(path));
     if (trace !== undefined) this.#tracer = new Tracer(trace, data.traceTo);
-    if (data.session !== undefined) this.#sessions.add(data.session);
+    if (data.session !== undefined) this.#sessions.set(data.session, undefined);
     if (data.adopted !== undefined) this.#adopt(data.adopted);
-    if (data.listening !== undefined) this.#listening.add(data.listening);
+    if (data.listening !== undefined) this.#listening.set(data.listening, undefined);
   }
 
   /** Runs until no process of a view is left, or until told to stop. */
@@ -197,11 +201,11 @@ class NotifyLoop {
   #release(): void {
     this.#grounds.release();
     this.#standpoint.close();
-    for (const session of this.#sessions) this.#nesting.close(session);
+    for (const session of this.#sessions.keys()) this.#nesting.close(session);
     for (const descriptor of [
       this.#data.commands,
-      ...this.#listening,
-      ...this.#sessions,
+      ...this.#listening.keys(),
+      ...this.#sessions.keys(),
       ...this.#watchedProcesses.keys(),
       ...this.#listeners.keys(),
     ]) {
@@ -252,8 +256,8 @@ class NotifyLoop {
     this.#watched.replace([
       this.#data.commands,
       this.#data.modules.bell,
-      ...this.#listening,
-      ...this.#sessions,
+      ...this.#listening.keys(),
+      ...this.#sessions.keys(),
       ...this.#watchedProcesses.keys(),
       ...this.#listeners.keys(),
     ]);
@@ -271,8 +275,9 @@ class NotifyLoop {
     else {
       this.#paths?.rest();
       this.#changed = true;
-      if (this.#listening.has(descriptor)) this.#sessions.add(acceptSession(descriptor));
-      else if (this.#watchedProcesses.has(descriptor)) this.#processEnded(descriptor);
+      if (this.#listening.has(descriptor)) {
+        this.#sessions.set(acceptSession(descriptor), this.#listening.get(descriptor));
+      } else if (this.#watchedProcesses.has(descriptor)) this.#processEnded(descriptor);
       else this.#serveSession(descriptor);
     }
   }
@@ -284,8 +289,9 @@ class NotifyLoop {
     this.#paths?.rest();
     this.#changed = true;
     const command = JSON.parse(new TextDecoder().decode(message.octets)) as WorkerCommand;
-    if (command.kind === "listen") this.#listening.add(command.descriptor);
-    else if (command.kind === "watch") {
+    if (command.kind === "listen") {
+      this.#listening.set(command.descriptor, BigInt(command.ground));
+    } else if (command.kind === "watch") {
       this.#watchedProcesses.set(command.descriptor, BigInt(command.ground));
     } else this.#grounds.remove(BigInt(command.ground));
     return true;
@@ -324,7 +330,7 @@ class NotifyLoop {
     if (this.#data.outside !== undefined) return failure(ERRNO.ENOSYS);
     const outermost = this.#outermost.get(request.descriptor);
     const { answer, session } = this.#nesting.open(request, outermost);
-    if (session !== undefined) this.#sessions.add(session);
+    if (session !== undefined) this.#sessions.set(session, undefined);
     this.#changed = true;
     return answer;
   }
@@ -376,7 +382,7 @@ class NotifyLoop {
         break;
       }
       case MESSAGE.control:
-        this.#connect(message, value);
+        this.#connect(message, value, this.#sessions.get(session));
         break;
       case MESSAGE.failed:
       case MESSAGE.notExecuted:
@@ -408,16 +414,14 @@ class NotifyLoop {
     return ground;
   }
 
-  /** The view of a process. */
-  #groundOf(pid: number): GroundId | undefined {
-    const inode = this.#standpoint.namespaceOf(pid, "mnt");
-    return inode === undefined ? undefined : this.#grounds.find("mnt", inode)?.mnt;
-  }
-
   /** Somebody outside the view, who may open its session, wants the control socket. */
-  #connect({ descriptors: [socket, ...others] }: SessionMessage, pid: number): void {
+  #connect(
+    { descriptors: [socket, ...others] }: SessionMessage,
+    pid: number,
+    ground: GroundId | undefined,
+  ): void {
     for (const descriptor of others) closeDescriptor(descriptor);
-    if (socket !== undefined) this.#door.take(socket, pid);
+    if (socket !== undefined) this.#door.take(socket, pid, ground);
   }
 }
 

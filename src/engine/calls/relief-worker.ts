@@ -45,13 +45,13 @@ class ReliefLoop {
   constructor(data: ReliefWorkerData) {
     const { pid } = data;
     this.#relief = new Relief(data.memory, data.seat);
-    const ground = namespaceId(pid, "mnt");
     const [mounts, names] = (["mnt", "uts"] as const).map((kind) =>
       openSync(namespacePath(pid, kind), "r"),
     );
     const standpoint = new Standpoint();
     const grounds = new Grounds();
     const door = new ControlDoor(new ConnectionCount(data.connections), (descriptor, caller) => {
+      const ground = namespaceId(caller, "mnt");
       const event: NotifyWorkerEvent = { kind: "control", descriptor, pid: caller, ground };
       parentPort!.postMessage(event);
     });

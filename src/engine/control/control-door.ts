@@ -8,6 +8,7 @@ import { ERRNO } from "../../base/index.ts";
 import { closeDescriptor, unixSocketPair } from "../../sys/index.ts";
 import { controlLine } from "../../viewos/index.ts";
 import type { Answer } from "../calls/answer.ts";
+import type { GroundId } from "../calls/grounds.ts";
 
 /** Connections of a supervisor at once, those included that the main thread has yet to see. */
 export const CONTROL_CONNECTIONS_MAX = 64;
@@ -47,13 +48,19 @@ export class ConnectionCount {
   }
 }
 
+/**
+ * Hands on a connected socket and the process behind it.
+ * @param asked the view that was asked for by its name; undefined: the one of the process
+ */
+type ControlServe = (descriptor: number, pid: number, asked?: GroundId) => void;
+
 /** Lets control connections in. */
 export class ControlDoor {
   readonly #count: ConnectionCount;
-  readonly #serve: (descriptor: number, pid: number) => void;
+  readonly #serve: ControlServe;
 
-  /** @param serve hands a connected socket and the process behind it to the main thread. */
-  constructor(count: ConnectionCount, serve: (descriptor: number, pid: number) => void) {
+  /** @param serve hands a connected socket to the main thread. */
+  constructor(count: ConnectionCount, serve: ControlServe) {
     this.#count = count;
     this.#serve = serve;
   }
@@ -71,9 +78,9 @@ export class ControlDoor {
     }
   }
 
-  /** A socket that a client outside has sent. */
-  take(descriptor: number, pid: number): void {
-    if (this.#count.take()) this.#serve(descriptor, pid);
+  /** A socket that a client outside has sent, to the view whose name it came by. */
+  take(descriptor: number, pid: number, asked: GroundId | undefined): void {
+    if (this.#count.take()) this.#serve(descriptor, pid, asked);
     else {
       try {
         writeSync(descriptor, BUSY);

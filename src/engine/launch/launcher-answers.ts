@@ -16,6 +16,12 @@ export interface WaitingLauncher {
 const LIMIT_HINT =
   "\n    a limit of namespaces is reached; 'v2 doctor' tells which, and how to lift it";
 
+/**
+ * The kernel lets the map be opened by the view right around only; the supervisor is further out.
+ */
+const MAP_HINT =
+  "\n    views nest two deep where opens are answered: --trap, --deny, modules that want open";
+
 /** Says something where a launcher, or whoever started a view, speaks. */
 export function sayTo(descriptor: number, text: string): void {
   try {
@@ -56,9 +62,12 @@ export function explainFailure(session: number, message: SessionMessage, errno: 
   const label = textOf(message);
   const [standardError] = message.descriptors;
   if (standardError !== undefined) {
+    const isMap = label === "the user map";
+    const isLimit = errno === ERRNO.ENOSPC && /namespaces?$/.test(label);
+    const hint = isLimit ? LIMIT_HINT : isMap ? MAP_HINT : "";
+    const reason = errnoText(isMap && errno === 0 ? ERRNO.EPERM : errno);
     // Without an errno the reason has been told before (the network).
-    const hint = errno === ERRNO.ENOSPC && /namespaces?$/.test(label) ? LIMIT_HINT : "";
-    if (errno !== 0) sayTo(standardError, `v2 view: ${label}: ${errnoText(errno)}${hint}\n`);
+    if (errno !== 0 || isMap) sayTo(standardError, `v2 view: ${label}: ${reason}${hint}\n`);
     closeDescriptor(standardError);
   }
   // 127 is about the command alone: a mount on a directory that is missing is a 126.

@@ -16,11 +16,8 @@ import {
   AUDIT_ARCH_X86_64,
   type CallPlace,
   captureArguments,
-  compileCondition,
   type Decision,
   isAboutPaths,
-  isPastByIoUring,
-  type ModuleSummary,
   type Operation,
   operationFields,
   type OperationFields,
@@ -30,7 +27,10 @@ import {
   socketcallName,
   SyscallTable,
   type TakenCall,
+  undecided,
   type UtsName,
+  type Verdict,
+  withDecision,
 } from "../../viewos/index.ts";
 import { type Answer, failure, LATER, reply } from "../calls/answer.ts";
 import { type DecidedCall, ModuleAnswers } from "./module-answers.ts";
@@ -39,6 +39,7 @@ import type { GroundId, Grounds } from "../calls/grounds.ts";
 import type { ModuleMounts } from "./module-mounts.ts";
 import { ModulePaths, type NamedFiles } from "./module-paths.ts";
 import type { CallMessage, DecisionMessage, ModulesMessage } from "./module-messages.ts";
+import { ModuleTurns, type Turn } from "./module-turns.ts";
 
 /** Calls that wait for modules at once; further ones fail with EAGAIN. */
 const PENDING_MAX = 4096;
@@ -51,17 +52,23 @@ const SOCKETCALL_OCTETS = 24;
 
 /** A call that waits for a decision. */
 interface PendingCall extends DecidedCall {
+  /** The modules of its view when it was taken. */
+  readonly turns: ModuleTurns;
+  readonly turn: Turn;
+  /** What has been decided before this turn. */
+  readonly verdict: Verdict;
   readonly message: CallMessage;
-  /** Names of the modules that want it. */
-  readonly modules: readonly string[];
-  readonly limitMs: number;
   deadlineMs: number;
 }
 
-interface Interest {
-  readonly module: string;
-  readonly timeoutMs: number;
-  readonly holds: (fields: object) => boolean;
+/** A call that has been read. */
+interface TakenOver {
+  readonly request: NotifyListener;
+  readonly taken: TakenCall;
+  readonly operation: Operation;
+  /** When it names files that the path engine finds. */
+  readonly named: CapturedPathCall | undefined;
+  readonly turns: ModuleTurns;
 }
 
 /** What the loop around us does. */
@@ -78,8 +85,8 @@ export interface ModuleCallsOptions {
   readonly mounts: ModuleMounts;
   /** Performs a call as if there were no handlers. */
   readonly perform: (request: NotifyListener) => Answer;
-  /** A call was not decided in time. */
-  readonly onLate: () => void;
+  /** The modules of these homes have not decided a call in time. */
+  readonly onLate: (homes: readonly number[]) => void;
 }
 
 /** Calls of a view that modules decide. */
@@ -92,8 +99,12 @@ export class ModuleCalls {
   );
   readonly #pending = new Map<number, PendingCall>();
   readonly #answers: ModuleAnswers;
-  #interests = new Map<Operation, Interest[]>();
-  #calls: MessagePort | undefined;
+  /** By the ground of the view; undefined: the outermost one. */
+  #views = new Map<GroundId | undefined, ModuleTurns>([[undefined, new ModuleTurns([])]]);
+  /** Operations that a module of some view wants. */
+  #wanted = new Set<Operation>();
+  /** Module threads by their homes. */
+  readonly #threads = new Map<number, MessagePort>();
   #sequence = 0;
   /** What performs path calls, by the ground that it was made on: it returns to the root there. */
   readonly #paths = new Map<GroundId | undefined, ModulePaths>();
@@ -110,7 +121,7 @@ export class ModuleCalls {
 
   /** No module wants any call. */
   get isEmpty(): boolean {
-    return this.#interests.size === 0;
+    return this.#wanted.size === 0;
   }
 
   /** How long a wait may last until a call is late; -1: for ever. */
@@ -125,45 +136,51 @@ export class ModuleCalls {
   offer(request: NotifyListener): Answer | undefined {
     const call = this.#tables.get(request.arch)?.numbered(request.number);
     if (call === undefined) return undefined;
-    if (call.name === "io_uring_setup")
-      return this.#hidesCalls() ? failure(ERRNO.ENOSYS) : undefined;
+    if (call.name === "io_uring_setup") {
+      return this.#turnsOf(request.pid).areHidden ? failure(ERRNO.ENOSYS) : undefined;
+    }
     const operation = this.#operationOf(request, call.name);
-    const interests = operation === undefined ? undefined : this.#interests.get(operation);
-    if (operation === undefined || interests === undefined) return undefined;
+    if (operation === undefined || !this.#wanted.has(operation)) return undefined;
+    const turns = this.#turnsOf(request.pid);
+    if (!turns.operations.has(operation)) return undefined;
     const named = this.#pathsOf(request.pid)?.capture(request);
     const taken = this.#take(request, named === undefined);
     if (taken === undefined) return failure(ERRNO.EFAULT);
-    return this.#offer(request, taken, operation, named, 0);
+    return this.#offer({ request, taken, operation, named, turns }, 0);
+  }
+
+  /** The modules of the view that a process is in. */
+  #turnsOf(pid: number): ModuleTurns {
+    const { grounds, standpoint } = this.#options;
+    const ground = this.#views.size === 1 ? undefined : grounds.of(pid, standpoint)?.mnt;
+    return this.#views.get(ground) ?? this.#views.get(undefined)!;
   }
 
   /** @param tries how often it has been decided about, each time on other files */
   #offer(
-    request: NotifyListener,
-    taken: TakenCall,
-    operation: Operation,
-    named: CapturedPathCall | undefined,
+    { request, taken, operation, named, turns }: TakenOver,
     tries: number,
   ): Answer | undefined {
-    const interests = this.#interests.get(operation) ?? [];
-    const wanting = (fields: object): Interest[] => interests.filter(({ holds }) => holds(fields));
     const paths = this.#pathsOf(request.pid);
     const place = this.#place(request, named === undefined);
     let fields: OperationFields[Operation] = operationFields(operation, taken, place);
     let files: NamedFiles | undefined;
     if (named !== undefined) {
-      const wants = (found: NamedFiles): boolean => wanting({ ...fields, ...found }).length > 0;
+      const wants = (found: NamedFiles): boolean =>
+        turns.next(operation, { ...fields, ...found }) !== undefined;
       const offered = paths!.offer(request, named, wants);
       if (offered.answer !== undefined) return offered.answer;
       ({ files } = offered);
       fields = { ...fields, ...files };
     }
-    const modules = wanting(fields);
-    if (modules.length === 0) return undefined;
+    const turn = turns.next(operation, fields);
+    if (turn === undefined) return undefined;
     // What was read may be another's when the caller has been killed meanwhile.
     if (!request.isValid()) return failure(ERRNO.ESRCH);
     if (this.#pending.size >= PENDING_MAX || tries > TRIES_MAX) return failure(ERRNO.EAGAIN);
     const offered = { operation, pid: request.pid, fields };
-    this.#send({ request: request.held(), taken, offered, named, files, tries }, modules);
+    const call = { request: request.held(), taken, offered, named, files, tries };
+    this.#ask(call, turns, turn, undecided(fields));
     return LATER;
   }
 
@@ -175,24 +192,26 @@ export class ModuleCalls {
       if (control === undefined) break;
       this.#change(control.message as ModulesMessage);
     }
-    for (;;) {
-      const decided = this.#calls === undefined ? undefined : receiveMessageOnPort(this.#calls);
-      if (decided === undefined) break;
-      const { sequence, decision } = decided.message as DecisionMessage;
-      this.#finish(sequence, decision);
+    for (const calls of this.#threads.values()) {
+      for (;;) {
+        const decided = receiveMessageOnPort(calls);
+        if (decided === undefined) break;
+        const { sequence, decision } = decided.message as DecisionMessage;
+        this.#decided(sequence, decision);
+      }
     }
   }
 
   /** Fails the calls whose time is over. */
   expire(): void {
     const now = performance.now();
-    let late = false;
-    for (const [sequence, { deadlineMs }] of this.#pending) {
+    const late = new Set<number>();
+    for (const [sequence, { deadlineMs, turn }] of this.#pending) {
       if (deadlineMs > now) continue;
-      late = true;
-      this.#finish(sequence, { kind: "fail", errno: ERRNO.ETIMEDOUT });
+      late.add(turn.home);
+      this.#decided(sequence, { kind: "fail", errno: ERRNO.ETIMEDOUT });
     }
-    if (late) this.#options.onLate();
+    if (late.size > 0) this.#options.onLate([...late]);
   }
 
   /** To the view of the caller: its names and paths are meant. */
@@ -215,10 +234,6 @@ export class ModuleCalls {
       this.#paths.set(ground, paths);
     }
     return paths;
-  }
-
-  #hidesCalls(): boolean {
-    return [...this.#interests.keys()].some(isPastByIoUring);
   }
 
   #operationOf(request: NotifyListener, name: string): Operation | undefined {
@@ -280,58 +295,77 @@ export class ModuleCalls {
     return this.#options.standpoint.readProcLink(path) ?? "/";
   }
 
-  #send(call: DecidedCall, wanting: readonly Interest[]): void {
+  #ask(call: DecidedCall, turns: ModuleTurns, turn: Turn, verdict: Verdict): void {
     const sequence = ++this.#sequence;
-    const limitMs = wanting.reduce((sum, { timeoutMs }) => sum + timeoutMs, GRACE_MS);
-    const message = { sequence, call: call.offered };
-    const modules = wanting.map(({ module }) => module);
-    const deadlineMs = performance.now() + limitMs;
-    this.#pending.set(sequence, { ...call, message, modules, limitMs, deadlineMs });
-    this.#calls!.postMessage(message);
+    const asked = { ...call.offered, fields: verdict.fields };
+    const message = { sequence, call: asked, modules: turn.modules };
+    const deadlineMs = performance.now() + turn.timeoutMs + GRACE_MS;
+    this.#pending.set(sequence, { ...call, turns, turn, verdict, message, deadlineMs });
+    // Without a thread the view has ended, and its processes with it.
+    this.#threads.get(turn.home)?.postMessage(message);
   }
 
   #change(message: ModulesMessage): void {
     if ("mount" in message) return this.#options.mounts.resume(message.mount);
-    const { summaries, calls } = message;
-    this.#options.mounts.change(summaries);
-    this.#interests = new Map();
-    for (const summary of summaries) this.#addInterests(summary);
-    const isAsked = [...this.#interests.keys()].some(isAboutPaths);
-    this.#wantsPaths ||= isAsked && !this.#options.outside;
-    if (calls === undefined) return;
-    this.#calls = calls;
-    this.#offerAgain();
-  }
-
-  #addInterests({ name, timeoutMs, hooks }: ModuleSummary): void {
-    for (const { operation, when } of hooks) {
-      const interest = { module: name, timeoutMs, holds: compileCondition(when) };
-      const known = this.#interests.get(operation);
-      if (known === undefined) this.#interests.set(operation, [interest]);
-      else known.push(interest);
+    const { lists, threads, ended } = message;
+    this.#options.mounts.change(lists);
+    this.#views = new Map(lists.map(({ ground, modules }) => [ground, new ModuleTurns(modules)]));
+    this.#wanted = new Set([...this.#views.values()].flatMap(({ operations }) => [...operations]));
+    const { grounds, outside } = this.#options;
+    this.#wantsPaths ||= !outside && [...this.#wanted].some(isAboutPaths);
+    for (const ground of this.#paths.keys()) {
+      const isGone = ground !== undefined && grounds.find("mnt", ground) === undefined;
+      if (isGone) this.#paths.delete(ground);
     }
+    for (const { home, calls } of threads) {
+      this.#threads.set(home, calls);
+      this.#askAgain(home);
+    }
+    for (const home of ended) this.#forget(home);
   }
 
-  #finish(sequence: number, decision: Decision): void {
+  /** A turn is over: the next one begins, or the caller is answered. */
+  #decided(sequence: number, decision: Decision): void {
     const pending = this.#pending.get(sequence);
     // Late decisions find nothing: their callers have been told.
     if (pending === undefined || !this.#pending.delete(sequence)) return;
+    const { offered, turns } = pending;
+    const verdict = withDecision(pending.verdict, decision);
+    const next = verdict.isFinal
+      ? undefined
+      : turns.next(offered.operation, verdict.fields, pending.turn.index + 1);
+    if (next === undefined) this.#finish(pending, verdict.decision);
+    else this.#ask(pending, turns, next, verdict);
+  }
+
+  #finish(pending: PendingCall, decision: Decision): void {
     const paths = this.#pathsOf(pending.request.pid);
     const answer = this.#answers.answer(pending, decision, paths);
     if (answer !== "moved") return reply(pending.request, answer);
-    const { request, taken, offered, named, tries } = pending;
-    const again = this.#offer(request, taken, offered.operation, named, tries + 1);
+    const { request, offered, tries } = pending;
+    const again = this.#offer({ ...pending, operation: offered.operation }, tries + 1);
     reply(request, again ?? this.#options.perform(request));
   }
 
-  /** A new module thread: what the old one has not decided is offered to it. */
-  #offerAgain(): void {
-    const there = new Set([...this.#interests.values()].flat().map(({ module }) => module));
+  /** A new module thread: what the old one has not decided is asked again. */
+  #askAgain(home: number): void {
     for (const [sequence, pending] of this.#pending) {
-      if (pending.modules.every((module) => there.has(module))) {
-        pending.deadlineMs = performance.now() + pending.limitMs;
-        this.#calls!.postMessage(pending.message);
-      } else this.#finish(sequence, { kind: "fail", errno: ERRNO.ETIMEDOUT });
+      const { turn, request, message } = pending;
+      if (turn.home !== home) continue;
+      const now = this.#turnsOf(request.pid);
+      if (turn.wanting.every((module) => now.has(module))) {
+        pending.deadlineMs = performance.now() + turn.timeoutMs + GRACE_MS;
+        this.#threads.get(home)!.postMessage(message);
+      } else this.#decided(sequence, { kind: "fail", errno: ERRNO.ETIMEDOUT });
+    }
+  }
+
+  /** A view has ended, and with it its processes and its module thread. */
+  #forget(home: number): void {
+    this.#threads.delete(home);
+    for (const [sequence, { turn }] of this.#pending) {
+      if (turn.home !== home) continue;
+      this.#decided(sequence, { kind: "fail", errno: ERRNO.ESRCH });
     }
   }
 }

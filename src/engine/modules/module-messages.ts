@@ -4,6 +4,7 @@
  */
 import type { MessagePort } from "node:worker_threads";
 import type { Decision, ModuleSummary, OfferedCall } from "../../viewos/index.ts";
+import type { ModuleList } from "./module-lists.ts";
 import type { Insertion } from "./module-loader.ts";
 import type { ModuleMountReply } from "./module-mounts.ts";
 
@@ -22,7 +23,14 @@ export interface ModuleWorkerData {
 /** Main thread to module thread. */
 export type ModuleRequest =
   | { readonly id: number; readonly op: "insert"; readonly insertion: Insertion }
-  | { readonly id: number; readonly op: "remove"; readonly names: readonly string[] }
+  | {
+      readonly id: number;
+      readonly op: "remove";
+      /** See `moduleId`. */
+      readonly modules: readonly string[];
+      /** Also while calls wait for them. */
+      readonly isForced: boolean;
+    }
   | { readonly id: number; readonly op: "ping" };
 
 /** An error on its way between threads. */
@@ -42,6 +50,8 @@ export type ModuleEvent =
 export interface CallMessage {
   readonly sequence: number;
   readonly call: OfferedCall;
+  /** Which modules of the thread the caller's view has. */
+  readonly modules: readonly string[];
 }
 
 /** Module thread to notify worker. */
@@ -52,10 +62,12 @@ export interface DecisionMessage {
 
 /** Main thread to notify worker. */
 export type ModulesMessage =
-  /** Which modules there are now, newest first. */
   | {
-      readonly summaries: readonly ModuleSummary[];
-      /** The module thread is a new one. Calls that waited for modules that are gone fail. */
-      readonly calls?: MessagePort;
+      /** What all views have now. */
+      readonly lists: readonly ModuleList[];
+      /** Module threads that are new. Calls that waited for modules that are gone fail. */
+      readonly threads: readonly { readonly home: number; readonly calls: MessagePort }[];
+      /** Homes that are no more. */
+      readonly ended: readonly number[];
     }
   | { readonly mount: ModuleMountReply };

@@ -6,18 +6,13 @@
 import { readFileSync, closeSync } from "node:fs";
 import { ERRNO } from "../../base/index.ts";
 import { GuestMemory, type NotifyListener, type Standpoint } from "../../sys/index.ts";
-import {
-  AUDIT_ARCH_X86_64,
-  MS,
-  type ModuleSummary,
-  SYS_I386,
-  SYS_X86_64,
-} from "../../viewos/index.ts";
+import { AUDIT_ARCH_X86_64, MS, SYS_I386, SYS_X86_64 } from "../../viewos/index.ts";
 import { type Answer, CONTINUE, failure, LATER, reply } from "../calls/answer.ts";
 import { mountFuse } from "../fuse/fuse-mount.ts";
-import type { Grounds } from "../calls/grounds.ts";
+import type { GroundId, Grounds } from "../calls/grounds.ts";
 import type { SharedSettings } from "../control/shared-settings.ts";
 import { meantType, type ViewSettings } from "../control/view-settings.ts";
+import type { ModuleList } from "./module-lists.ts";
 
 const STRING_OCTETS_MAX = 4096;
 /** Mounts that wait for their threads at once; further ones fail with EAGAIN. */
@@ -29,7 +24,10 @@ const MS_MAGIC = 0xc0ed;
 export interface ModuleMount {
   /** Names the mount between the threads. */
   readonly id: number;
+  /** See `moduleId`. */
   readonly module: string;
+  /** The view that it is made in. */
+  readonly ground: GroundId;
   readonly type: string;
   readonly source: string;
   readonly target: string;
@@ -64,19 +62,19 @@ export class ModuleMounts {
   readonly #options: ModuleMountsOptions;
   readonly #memory = new GuestMemory();
   readonly #waiting = new Map<number, { request: NotifyListener; mount: ModuleMount }>();
-  /** Modules by the types that they serve; the newest has a type. */
-  #types = new Map<string, string>();
+  /** Modules by the types that they serve, for each view; the newest has a type. */
+  #types = new Map<GroundId | undefined, ReadonlyMap<string, string>>();
+  #isEmpty = true;
   #lastId = 0;
 
   constructor(options: ModuleMountsOptions) {
     this.#options = options;
   }
 
-  /** These modules are there now, newest first. */
-  change(summaries: readonly ModuleSummary[]): void {
-    this.#types = new Map(
-      summaries.toReversed().flatMap(({ name, types }) => types.map((type) => [type, name])),
-    );
+  /** These modules are there now. */
+  change(lists: readonly ModuleList[]): void {
+    this.#types = new Map(lists.map(({ ground, modules }) => [ground, typesOf(modules)]));
+    this.#isEmpty = [...this.#types.values()].every(({ size }) => size === 0);
   }
 
   /**
@@ -84,17 +82,25 @@ export class ModuleMounts {
    * whose type alone begins so.
    */
   perform(request: NotifyListener, kernel: (request: NotifyListener) => Answer): Answer {
-    if (this.#types.size === 0 || !isMount(request)) return kernel(request);
+    if (this.#isEmpty || !isMount(request)) return kernel(request);
+    const types = this.#typesIn(request.pid);
+    if (types.size === 0) return kernel(request);
     this.#options.beforeMount();
     const type = this.#type(request);
-    const module = type === undefined ? undefined : this.#types.get(type);
+    const module = type === undefined ? undefined : types.get(type);
     if (type !== undefined && module !== undefined) return this.#begin(request, type, module);
     const answer = kernel(request);
     const isUnknown = answer.kind === "done" && answer.errno === ERRNO.ENODEV;
     if (!isUnknown || type === undefined || type === "") return answer;
-    const longer = [...this.#types].filter(([known]) => known.startsWith(type));
+    const longer = [...types].filter(([known]) => known.startsWith(type));
     const [only, ...others] = longer;
     return only === undefined || others.length > 0 ? answer : this.#begin(request, ...only);
+  }
+
+  #typesIn(pid: number): ReadonlyMap<string, string> {
+    const { grounds, standpoint } = this.#options;
+    const ground = this.#types.size === 1 ? undefined : grounds.of(pid, standpoint)?.mnt;
+    return this.#types.get(ground) ?? this.#types.get(undefined)!;
   }
 
   /** The main thread has a device, or none. */
@@ -137,12 +143,14 @@ export class ModuleMounts {
     const inode = this.#options.standpoint.namespaceOf(request.pid, "mnt");
     if (inode === undefined || !request.isValid()) return failure(ERRNO.ESRCH);
     // Who has left the view for mounts of its own has the kernel's types only.
-    if (this.#options.grounds.find("mnt", inode) === undefined) return CONTINUE;
+    const ground = this.#options.grounds.find("mnt", inode)?.mnt;
+    if (ground === undefined) return CONTINUE;
     if (this.#waiting.size >= WAITING_MAX) return failure(ERRNO.EAGAIN);
     const id = ++this.#lastId;
     const given = request.low(3);
     const flags = given >>> 16 === MS_MAGIC ? given & 0xffff : given;
-    const mount = { id, module, type, source, target, options, flags, ...this.#owner(request.pid) };
+    const owner = this.#owner(request.pid);
+    const mount = { id, module, ground, type, source, target, options, flags, ...owner };
     this.#waiting.set(id, { request: request.held(), mount });
     this.#options.post({ kind: "mount", mount });
     return LATER;
@@ -170,6 +178,15 @@ export class ModuleMounts {
     const options = { module: "", type, source, target, uid, gid, flags };
     return standpoint.at(request.pid, () => mountFuse(descriptor, options)) ?? ERRNO.ESRCH;
   }
+}
+
+/** Modules by their types; the newest, which stands first, has one that several serve. */
+function typesOf(modules: ModuleList["modules"]): ReadonlyMap<string, string> {
+  return new Map(
+    modules
+      .toReversed()
+      .flatMap(({ id, summary }) => summary.types.map((type) => [type, id] as const)),
+  );
 }
 
 function isMount({ arch, number }: NotifyListener): boolean {

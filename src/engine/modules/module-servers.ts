@@ -4,6 +4,7 @@ import { ERRNO, type ErrnoName } from "../../base/index.ts";
 import { closeFd, openFuseDevice, ringBell } from "../../sys/index.ts";
 import { parseOptions } from "../../viewos/index.ts";
 import { FuseThread } from "../fuse/fuse-mount.ts";
+import type { GroundId } from "../calls/grounds.ts";
 import type { Insertion } from "./module-loader.ts";
 import type { ModulesMessage } from "./module-messages.ts";
 import type { Programs } from "./programs.ts";
@@ -13,19 +14,28 @@ import type { ModuleMount, ModuleMountEvent, ModuleMountReply } from "./module-m
 const CLOSE_TIMEOUT_MS = 1000;
 
 interface Served {
+  /** See `moduleId`. */
   readonly module: string;
+  /** The view that it was mounted in. */
+  readonly ground: GroundId;
   readonly thread: FuseThread;
   readonly descriptor: number;
+}
+
+/** Where a module comes from. */
+export interface ModuleSource {
+  readonly insertion: Insertion;
+  readonly name: string;
+  /** Those that have the modules of its view which are objects. */
+  readonly programs: Programs;
 }
 
 export interface ModuleServersOptions {
   readonly control: MessagePort;
   readonly bell: number;
   readonly log: (line: string) => void;
-  /** What a module was inserted by; undefined: it is gone. */
-  readonly insertionOf: (module: string) => Insertion | undefined;
-  /** Programs whose modules are objects. */
-  readonly programs: Programs;
+  /** What a module was inserted by, by its `moduleId`; undefined: it is gone. */
+  readonly sourceOf: (module: string) => ModuleSource | undefined;
 }
 
 /** Starts and ends the threads. */
@@ -37,9 +47,11 @@ export class ModuleServers {
     this.#options = options;
   }
 
-  /** How many mounts a module serves. */
-  count(module: string): number {
-    return [...this.#served.values()].filter((served) => served.module === module).length;
+  /** How many mounts a module serves that were made in a view. */
+  count(module: string, ground: GroundId | undefined): number {
+    const isCounted = (served: Served): boolean =>
+      served.module === module && (ground === undefined || served.ground === ground);
+    return [...this.#served.values()].filter(isCounted).length;
   }
 
   /**
@@ -84,22 +96,20 @@ export class ModuleServers {
   }
 
   async #begin(mount: ModuleMount): Promise<void> {
-    const { id, module, type, source, target, uid, gid } = mount;
-    const insertion = this.#options.insertionOf(module);
-    if (insertion === undefined) return this.#tell({ id, errno: ERRNO.ENODEV });
+    const { id, ground, type, target, uid, gid } = mount;
+    const source = this.#options.sourceOf(mount.module);
+    if (source === undefined) return this.#tell({ id, errno: ERRNO.ENODEV });
+    const { insertion, name, programs } = source;
     const program =
-      insertion.program === undefined
-        ? undefined
-        : this.#options.programs.portFor(insertion.number, id);
-    const say = (message: string): void => this.#options.log(`${module}: ${target}: ${message}`);
+      insertion.program === undefined ? undefined : programs.portFor(insertion.number, id);
+    const say = (message: string): void => {
+      this.#options.log(`${name}: ${target}: ${message}`);
+    };
     try {
       const thread = await FuseThread.start({
-        module: {
-          ...(program === undefined ? { insertion } : { port: program.port }),
-          name: module,
-        },
+        module: { ...(program === undefined ? { insertion } : { port: program.port }), name },
         type,
-        source,
+        source: mount.source,
         target,
         options: parseOptions(mount.options),
         uid,
@@ -113,7 +123,7 @@ export class ModuleServers {
         await thread.close();
         throw error;
       }
-      this.#served.set(id, { module, thread, descriptor });
+      this.#served.set(id, { module: mount.module, ground, thread, descriptor });
       void thread.ended.then(() => {
         this.#served.delete(id);
         program?.close();

@@ -16,6 +16,7 @@ import {
 } from "../../viewos/index.ts";
 import { type Link, portLink } from "./link.ts";
 import { type Insertion, loadModules } from "./module-loader.ts";
+import { moduleId } from "./module-lists.ts";
 import type {
   CallMessage,
   DecisionMessage,
@@ -28,7 +29,7 @@ class ModuleThread {
   readonly #data: ModuleWorkerData;
   readonly #chain: ModuleChain;
   readonly #programs: Link;
-  /** Which insertion a module came from. */
+  /** Which insertion a module came from, by `moduleId`. */
   readonly #numbers = new Map<string, number>();
 
   constructor(data: ModuleWorkerData) {
@@ -36,7 +37,7 @@ class ModuleThread {
     this.#programs = portLink(data.programs, () => {});
     this.#chain = new ModuleChain({
       log: (line) => this.#post({ kind: "log", line }),
-      running: (name) => this.#mark(name === undefined ? 0 : (this.#numbers.get(name) ?? 0)),
+      running: (id) => this.#mark(id === undefined ? 0 : (this.#numbers.get(id) ?? 0)),
       limit,
     });
   }
@@ -59,8 +60,8 @@ class ModuleThread {
     Atomics.store(this.#data.running, 0, number);
   }
 
-  async #answer({ sequence, call }: CallMessage): Promise<void> {
-    const decision = await this.#chain.answer(call);
+  async #answer({ sequence, call, modules }: CallMessage): Promise<void> {
+    const decision = await this.#chain.answer(call, modules);
     this.#data.calls.postMessage({ sequence, decision } satisfies DecisionMessage);
     ringBell(this.#data.bell);
   }
@@ -70,7 +71,7 @@ class ModuleThread {
     try {
       let summaries: readonly ModuleSummary[] = [];
       if (request.op === "insert") summaries = await this.#insert(request.insertion);
-      if (request.op === "remove") await this.#remove(request.names);
+      if (request.op === "remove") await this.#remove(request.modules, request.isForced);
       this.#post({ kind: "done", id, summaries });
     } catch (error) {
       const { message } = error as Error;
@@ -87,11 +88,12 @@ class ModuleThread {
     const summaries: ModuleSummary[] = [];
     try {
       for (const loaded of modules) {
-        summaries.unshift(this.#chain.insert(loaded));
-        this.#numbers.set(loaded.name, insertion.number);
+        const id = moduleId(insertion, loaded.name);
+        summaries.unshift(this.#chain.insert(loaded, id));
+        this.#numbers.set(id, insertion.number);
       }
     } catch (error) {
-      for (const { name } of summaries) this.#chain.remove(name);
+      for (const { name } of summaries) this.#chain.remove(moduleId(insertion, name));
       throw error;
     }
     return summaries;
@@ -111,16 +113,16 @@ class ModuleThread {
     });
   }
 
-  async #remove(names: readonly string[]): Promise<void> {
-    for (const name of names) {
-      const removed = this.#chain.remove(name);
-      this.#numbers.delete(name);
+  async #remove(ids: readonly string[], isForced: boolean): Promise<void> {
+    for (const id of ids) {
+      const removed = this.#chain.remove(id, isForced);
+      this.#numbers.delete(id);
       await removed?.close?.();
     }
   }
 }
 
-/** The program of a module has ended. */
+/** What callers are told whose program has ended. */
 const TOO_LATE: Decision = { kind: "fail", errno: ERRNO.ETIMEDOUT };
 
 /** Gives `late` when the decision takes longer than that. */

@@ -1,48 +1,74 @@
 /**
- * The modules of a view, kept by the supervisor's main thread: inserted, removed, listed, and
- * brought back without the one that hung when the module thread had to be ended.
+ * The modules that were inserted in one view, kept by the supervisor's main thread: inserted,
+ * removed, and brought back without the one that hung when the module thread had to be ended. They
+ * are layers of the tree of views; `view-modules.ts` knows all of them.
  */
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
-import { EXIT, V2Error } from "../../base/index.ts";
-import { ringBell } from "../../sys/index.ts";
+import { V2Error } from "../../base/index.ts";
 import {
-  encodeTraps,
   type FilterRule,
+  type Layer,
   missingCalls,
   moduleTraps,
   type ModuleSummary,
   parseOptions,
-  type Trap,
+  type ViewTree,
 } from "../../viewos/index.ts";
-import { type ControlServer, Takeover } from "../control/control-server.ts";
 import { portLink } from "./link.ts";
 import type { Insertion } from "./module-loader.ts";
-import { ModuleServers } from "./module-servers.ts";
-import { sendModuleReport } from "./module-report.ts";
+import { moduleId } from "./module-lists.ts";
+import type { ModuleEvent, ModuleRequest, ModuleWorkerData } from "./module-messages.ts";
 import { Programs } from "./programs.ts";
-import type {
-  ModuleEvent,
-  ModuleRequest,
-  ModulesMessage,
-  ModuleWorkerData,
-} from "./module-messages.ts";
 
 /** How long the module thread may be silent before it is taken for hung. */
 const PING_TIMEOUT_MS = 1000;
-/** How often a lost module is tried to be removed. */
-const LOST_TRIES = 100;
 /** How long the import of a module's file may take. */
 const INSERT_TIMEOUT_MS = 30_000;
 
 export interface ModulesOptions {
-  /** To the notify worker. */
-  readonly control: MessagePort;
-  /** Rung after every message on `control`; and by the module thread. */
+  /** Number of the view. */
+  readonly view: number;
+  readonly tree: ViewTree<unknown>;
+  /** Rung by the module thread. */
   readonly bell: number;
   /** A line for the view's log. */
   readonly log: (line: string) => void;
+  /** Never the same in a supervisor. */
+  readonly nextNumber: () => number;
+  /** What the processes of the view are trapped by; undefined while there is none. */
+  readonly rules: () => readonly FilterRule[] | undefined;
+  /** How many mounts of a module the view has made. */
+  readonly mountsOf: (module: string) => number;
+  /** Mounts of a module that is no more are served no longer. */
+  readonly endMounts: (module: string) => void;
+  /** What the view has is different now, or another thread runs it. */
+  readonly changed: () => void;
+}
+
+/** What stands for a module in the tree of views. */
+export class InsertedModule {
+  readonly insertion: Insertion;
+  /** As told by the thread that runs it now. */
+  summary: ModuleSummary;
+
+  constructor(insertion: Insertion, summary: ModuleSummary) {
+    this.insertion = insertion;
+    this.summary = summary;
+  }
+
+  /** Tells it apart in the supervisor. */
+  get id(): string {
+    return moduleId(this.insertion, this.summary.name);
+  }
+}
+
+/** The modules that a view sees, newest first; those of other views than `layer.view` inherited. */
+export function modulesOf(tree: ViewTree<unknown>, view: number): Layer<InsertedModule>[] {
+  const isModule = (layer: Layer<unknown>): layer is Layer<InsertedModule> =>
+    layer.value instanceof InsertedModule;
+  return tree.layers(view).filter(isModule).toReversed();
 }
 
 /** Groups of classes by their members, as far as they are named by those. */
@@ -82,6 +108,8 @@ export interface ModuleListing {
   readonly types: readonly string[];
   readonly operations: readonly string[];
   readonly permanent: boolean;
+  /** Inserted in a view around this one, before this one was made. */
+  readonly inherited: boolean;
 }
 
 interface Waiting {
@@ -149,7 +177,7 @@ class ModuleThread {
   ask(
     question:
       | { op: "insert"; insertion: Insertion }
-      | { op: "remove"; names: string[] }
+      | { op: "remove"; modules: string[]; isForced: boolean }
       | { op: "ping" },
     timeoutMs: number,
   ): Promise<readonly ModuleSummary[]> {
@@ -168,92 +196,33 @@ class ModuleThread {
   }
 }
 
-interface Inserted {
-  readonly insertion: Insertion;
-  readonly summary: ModuleSummary;
-}
-
-/** Inserts, removes and lists. */
+/** Inserts and removes. */
 export class Modules {
   readonly #options: ModulesOptions;
-  /** What modules have mounted. */
-  readonly servers: ModuleServers;
-  readonly #programs: Programs;
-  /** Newest first. */
-  #modules: Inserted[] = [];
+  /** Whose objects some of them are. */
+  readonly programs: Programs;
+  /** Those of the thread, newest first; some may be left to views inside this one. */
+  #loaded: Layer<InsertedModule>[] = [];
   #thread: ModuleThread | undefined;
-  #lastNumber = 0;
-  #firstTraps: string | undefined;
-  /** What the processes of the view are trapped by; undefined while there is none. */
-  #rules: readonly FilterRule[] | undefined;
+  #isClosed = false;
+  #isRestarting = false;
   /** Insertions, removals and restarts happen one after the other. */
   #queue: Promise<unknown> = Promise.resolve();
 
   constructor(options: ModulesOptions) {
     this.#options = options;
-    const insertionOf = (module: string): Insertion | undefined =>
-      this.#modules.find(({ summary }) => summary.name === module)?.insertion;
-    this.#programs = new Programs({
+    this.programs = new Programs({
       insert: async (summary) => (await this.#insert(programInsertion(summary))).number,
       lost: (insertions) => void this.#lose(new Set(insertions)),
     });
-    const programs = this.#programs;
-    this.servers = new ModuleServers({ ...options, insertionOf, programs });
-  }
-
-  /** What the modules of the start want to be trapped; undefined: nothing. */
-  get firstTraps(): string | undefined {
-    return this.#firstTraps;
   }
 
   /**
-   * Inserts the modules that a view starts with, and tells its starter what they want to be
-   * trapped, or which one cannot be inserted.
-   * @param rulesOf the filter of the view's processes, with those traps: it cannot grow later
+   * The notify worker's end of a module thread that it does not know, once; not before its modules
+   * are back: until then calls wait, and none gets past.
    */
-  async begin(
-    wanted: readonly InsertOptions[],
-    session: number,
-    rulesOf: (traps: readonly Trap[]) => readonly FilterRule[],
-  ): Promise<void> {
-    try {
-      for (const options of wanted) {
-        const { number } = await this.#insert(options);
-        if (options.program !== undefined) this.#programs.expect(number);
-      }
-      const traps = this.#modules.flatMap(({ summary }) => moduleTraps(summary));
-      this.#rules = rulesOf(traps);
-      if (wanted.length === 0) return;
-      this.#firstTraps = encodeTraps(traps);
-      sendModuleReport(session, { traps: this.#firstTraps });
-    } catch (error) {
-      const { message } = error as Error;
-      const known = error instanceof V2Error ? error : undefined;
-      const sent = { code: known?.code ?? "MODULE", message, remedy: known?.remedy };
-      sendModuleReport(session, { error: sent });
-    }
-  }
-
-  /** Makes insmod, rmmod and lsmod known. */
-  register(control: ControlServer): void {
-    control.register("insmod", (args) => {
-      const { module, options = "", permanent = false, directory = "/" } = args;
-      if (
-        typeof module !== "string" ||
-        typeof options !== "string" ||
-        typeof permanent !== "boolean" ||
-        typeof directory !== "string"
-      ) {
-        throw new V2Error("ARGUMENTS", "insmod: module, options and directory are texts", {
-          exitCode: EXIT.usage,
-        });
-      }
-      const given = parseOptions(options);
-      return this.insert({ specifier: module, directory, options: given, permanent });
-    });
-    control.register("rmmod", ({ module }) => this.remove(String(module)));
-    control.register("lsmod", () => this.list());
-    control.register("attach", () => new Takeover((socket) => this.#programs.attach(socket)));
+  takeCalls(): MessagePort | undefined {
+    return this.#isRestarting ? undefined : this.#thread?.takeCalls();
   }
 
   /**
@@ -265,11 +234,18 @@ export class Modules {
     return (await this.#insert(options)).names;
   }
 
+  /** A module of the view's start; if it is an object, its program comes later. */
+  async expect(options: InsertOptions): Promise<void> {
+    const { number } = await this.#insert(options);
+    if (options.program !== undefined) this.programs.expect(number);
+  }
+
   #insert(
     options: InsertOptions,
   ): Promise<{ readonly names: readonly string[]; readonly number: number }> {
     return this.#inOrder(async () => {
-      const insertion = { ...options, number: ++this.#lastNumber };
+      if (this.#isClosed) throw new V2Error("NO_VIEW", "the view is gone");
+      const insertion = { ...options, number: this.#options.nextNumber() };
       const thread = this.#start();
       let summaries: readonly ModuleSummary[];
       try {
@@ -278,88 +254,111 @@ export class Modules {
         if ((error as V2Error).code === "ETIMEDOUT") await this.#restart(0);
         throw error;
       }
-      const names = summaries.map(({ name }) => name);
-      const refusal = this.#untrapped(summaries);
+      const refusal = this.#isThere(summaries) ?? this.#untrapped(summaries);
       if (refusal !== undefined) {
-        await thread.ask({ op: "remove", names }, PING_TIMEOUT_MS);
+        const modules = summaries.map(({ name }) => moduleId(insertion, name));
+        await thread.ask({ op: "remove", modules, isForced: true }, PING_TIMEOUT_MS);
         throw refusal;
       }
-      this.#modules.unshift(...summaries.map((summary) => ({ insertion, summary })));
-      this.#tell();
-      return { names, number: insertion.number };
+      this.#keep(insertion, summaries);
+      this.#options.changed();
+      return { names: summaries.map(({ name }) => name), number: insertion.number };
     });
   }
 
+  /** @param summaries newest first */
+  #keep(insertion: Insertion, summaries: readonly ModuleSummary[]): void {
+    const { tree, view } = this.#options;
+    for (const summary of summaries.toReversed()) {
+      const value = new InsertedModule(insertion, summary);
+      this.#loaded.unshift(tree.insert(view, value) as Layer<InsertedModule>);
+    }
+  }
+
   /**
-   * Removes a module.
-   * @throws V2Error when there is none, it is permanent (EPERM), or a call waits for it (EBUSY).
+   * Removes a module. Views inside this one that were made while it was there keep it.
+   * @throws V2Error when there is none, it is inherited or permanent (EPERM), or it has mounts here
+   *   or a call waits for it (EBUSY).
    */
   remove(name: string): Promise<void> {
     return this.#inOrder(async () => {
-      const found = this.#modules.find(({ summary }) => summary.name === name);
-      if (found === undefined) {
-        const names = this.#modules.map(({ summary }) => summary.name);
-        throw new V2Error("ENOENT", `no module '${name}' is inserted`, {
-          remedy: names.length === 0 ? "none is" : `inserted: ${names.join(", ")}`,
-        });
+      const layer = this.#removable(name);
+      const { tree, view } = this.#options;
+      if (tree.isHeldBeside(layer, view)) tree.remove(view, layer);
+      else {
+        const modules = [layer.value.id];
+        await this.#start().ask({ op: "remove", modules, isForced: false }, PING_TIMEOUT_MS);
+        this.#drop(layer);
       }
-      if (found.summary.permanent) {
-        throw new V2Error("EPERM", `module '${name}' is permanent`, {
-          remedy: "it ends with the view",
-        });
-      }
-      const mounts = this.servers.count(name);
-      if (mounts > 0) {
-        throw new V2Error("EBUSY", `module '${name}' is in use: ${mounts} mounts`, {
-          remedy: "unmount them first",
-        });
-      }
-      await this.#start().ask({ op: "remove", names: [name] }, PING_TIMEOUT_MS);
-      this.#modules = this.#modules.filter((other) => other !== found);
-      this.#tell();
-      const { insertion } = found;
-      if (insertion.program !== undefined) this.#programs.removed(insertion.number, name);
+      this.#options.changed();
     });
+  }
+
+  /** The thread has it no longer. */
+  #drop(layer: Layer<InsertedModule>): void {
+    const { insertion, summary } = layer.value;
+    this.#options.tree.discard(layer);
+    this.#loaded = this.#loaded.filter((other) => other !== layer);
+    if (insertion.program !== undefined) this.programs.removed(insertion.number, summary.name);
   }
 
   /** The program of these insertions has ended: its modules go, whoever waits for them. */
   #lose(insertions: ReadonlySet<number>): Promise<void> {
     return this.#inOrder(async () => {
-      const isLost = ({ insertion }: Inserted): boolean => insertions.has(insertion.number);
-      const names = this.#modules.filter(isLost).map(({ summary }) => summary.name);
-      this.#modules = this.#modules.filter((inserted) => !isLost(inserted));
-      this.#tell();
-      for (const name of names) {
-        this.#options.log(`${name}: removed, its program has ended`);
-        this.servers.end(name);
-        await this.#removeLost(name);
+      const lost = this.#loaded.filter(({ value }) => insertions.has(value.insertion.number));
+      for (const layer of lost) {
+        this.#drop(layer);
+        this.#options.log(`${layer.value.summary.name}: removed, its program has ended`);
+        this.#options.endMounts(layer.value.id);
       }
-      for (const number of insertions) this.#programs.forget(number);
+      this.#options.changed();
+      const modules = lost.map(({ value }) => value.id);
+      await this.#thread?.ask({ op: "remove", modules, isForced: true }, PING_TIMEOUT_MS);
     });
   }
 
-  /** Calls that are on their way to the module fail one after the other. */
-  async #removeLost(name: string): Promise<void> {
-    for (let tries = 0; tries < LOST_TRIES; tries++) {
-      try {
-        await this.#thread?.ask({ op: "remove", names: [name] }, PING_TIMEOUT_MS);
-        return;
-      } catch (error) {
-        if ((error as V2Error).code !== "EBUSY") return;
-      }
+  #removable(name: string): Layer<InsertedModule> {
+    const { tree, view, mountsOf } = this.#options;
+    const seen = modulesOf(tree, view);
+    const named = seen.filter(({ value }) => value.summary.name === name);
+    const layer = named.find((one) => one.view === view);
+    if (layer === undefined && named[0] !== undefined) {
+      throw new V2Error("EPERM", `module '${name}' is inherited from view ${named[0].view}`, {
+        remedy: "remove it there, before the view that is to do without it is made",
+      });
     }
+    if (layer === undefined) {
+      const names = seen.map(({ value }) => value.summary.name);
+      throw new V2Error("ENOENT", `no module '${name}' is inserted`, {
+        remedy: names.length === 0 ? "none is" : `inserted: ${names.join(", ")}`,
+      });
+    }
+    if (layer.value.summary.permanent) {
+      throw new V2Error("EPERM", `module '${name}' is permanent`, {
+        remedy: "it ends with the view",
+      });
+    }
+    const mounts = mountsOf(layer.value.id);
+    if (mounts > 0) {
+      throw new V2Error("EBUSY", `module '${name}' is in use: ${mounts} mounts`, {
+        remedy: "unmount them first",
+      });
+    }
+    return layer;
   }
 
-  /** Newest first. */
-  list(): readonly ModuleListing[] {
-    return this.#modules.map(({ insertion, summary }) => ({
-      name: summary.name,
-      description: summary.description,
-      specifier: insertion.specifier,
-      types: summary.types,
-      operations: summary.hooks.map(({ operation }) => operation),
-      permanent: summary.permanent,
-    }));
+  /** Views have ended: what no other sees any more is taken out of the thread. */
+  release(): void {
+    const { tree } = this.#options;
+    if (this.#loaded.every((layer) => tree.isHeld(layer))) return;
+    const released = this.#inOrder(async () => {
+      const left = this.#loaded.filter((layer) => !tree.isHeld(layer));
+      if (this.#isClosed || left.length === 0) return;
+      const modules = left.map(({ value }) => value.id);
+      await this.#start().ask({ op: "remove", modules, isForced: true }, PING_TIMEOUT_MS);
+      for (const layer of left) this.#drop(layer);
+    });
+    released.catch((error: Error) => this.#options.log(error.message));
   }
 
   /** A call got no answer in time: ends the module thread if one of its handlers never returns. */
@@ -378,8 +377,8 @@ export class Modules {
   /** Ends the module thread; the process may go on with other views. */
   async close(): Promise<void> {
     const thread = this.#thread;
+    this.#isClosed = true;
     this.#thread = undefined;
-    this.#options.control.close();
     await thread?.worker.terminate();
   }
 
@@ -391,7 +390,7 @@ export class Modules {
 
   #start(): ModuleThread {
     if (this.#thread !== undefined) return this.#thread;
-    const thread = new ModuleThread(this.#options.bell, this.#options.log, this.#programs);
+    const thread = new ModuleThread(this.#options.bell, this.#options.log, this.programs);
     this.#thread = thread;
     thread.worker.on("error", (error) => this.#options.log(`module thread: ${error.message}`));
     // Without being ended by us: a module has called process.exit.
@@ -407,47 +406,55 @@ export class Modules {
     const old = this.#thread;
     if (old === undefined) return;
     this.#thread = undefined;
+    this.#isRestarting = true;
     await old.worker.terminate();
-    const isCulprit = ({ insertion, summary }: Inserted): boolean =>
-      insertion.number === without && !summary.permanent;
-    for (const { summary } of this.#modules.filter(isCulprit)) {
-      this.#options.log(`${summary.name}: removed, its handler did not return`);
+    if (this.#isClosed) return;
+    const isCulprit = ({ value }: Layer<InsertedModule>): boolean =>
+      value.insertion.number === without && !value.summary.permanent;
+    for (const layer of this.#loaded.filter(isCulprit)) {
+      this.#options.log(`${layer.value.summary.name}: removed, its handler did not return`);
+      this.#drop(layer);
     }
-    const insertions = new Set(
-      this.#modules
-        .filter((inserted) => !isCulprit(inserted))
-        .map(({ insertion }) => insertion)
-        .toReversed(),
-    );
-    this.#modules = [];
+    const insertions = new Set(this.#loaded.map(({ value }) => value.insertion).toReversed());
     const thread = this.#start();
     for (const insertion of insertions) {
+      let summaries: readonly ModuleSummary[] = [];
       try {
-        const summaries = await thread.ask({ op: "insert", insertion }, INSERT_TIMEOUT_MS);
-        this.#modules.unshift(...summaries.map((summary) => ({ insertion, summary })));
+        summaries = await thread.ask({ op: "insert", insertion }, INSERT_TIMEOUT_MS);
       } catch (error) {
         this.#options.log(`${insertion.specifier}: ${(error as Error).message}`);
       }
+      this.#bringBack(insertion, summaries);
     }
-    this.#tell();
+    this.#isRestarting = false;
+    this.#options.changed();
   }
 
-  /**
-   * Tells the notify worker. A new module thread takes over only here, when its modules are back:
-   * until then calls wait, and none gets past.
-   */
-  #tell(): void {
-    const summaries = this.#modules.map(({ summary }) => summary);
-    const calls = this.#thread?.takeCalls();
-    const message: ModulesMessage = { summaries, ...(calls === undefined ? {} : { calls }) };
-    this.#options.control.postMessage(message, calls === undefined ? [] : [calls]);
-    ringBell(this.#options.bell);
+  /** Modules keep their place in the tree; those that are no longer in their file lose it. */
+  #bringBack(insertion: Insertion, summaries: readonly ModuleSummary[]): void {
+    for (const layer of this.#loaded.filter(({ value }) => value.insertion === insertion)) {
+      const summary = summaries.find(({ name }) => name === layer.value.summary.name);
+      if (summary === undefined) this.#drop(layer);
+      else layer.value.summary = summary;
+    }
+  }
+
+  /** Why modules cannot be inserted: one of that name is there; undefined: they can. */
+  #isThere(summaries: readonly ModuleSummary[]): V2Error | undefined {
+    const { tree, view } = this.#options;
+    const own = modulesOf(tree, view).filter((layer) => layer.view === view);
+    const name = summaries.find((one) => own.some(({ value }) => value.summary.name === one.name));
+    if (name === undefined) return undefined;
+    return new V2Error("EEXIST", `a module '${name.name}' is inserted already`, {
+      remedy: "remove it first",
+    });
   }
 
   /** Why modules cannot work in the running view; undefined: they can. */
   #untrapped(summaries: readonly ModuleSummary[]): V2Error | undefined {
-    if (this.#rules === undefined) return undefined;
-    const missing = missingCalls(summaries.flatMap(moduleTraps), this.#rules);
+    const rules = this.#options.rules();
+    if (rules === undefined) return undefined;
+    const missing = missingCalls(summaries.flatMap(moduleTraps), rules);
     if (missing.length === 0) return undefined;
     const classes = [...new Set(missing.map(({ class: name }) => GROUP_OF[name] ?? name))].sort();
     const names = missing.map(({ name }) => name).join(", ");

@@ -16,11 +16,13 @@ import {
   sendMessage,
   sessionPair,
 } from "../../sys/index.ts";
+import { ViewTree } from "../../viewos/index.ts";
 import { ConnectionCount } from "../control/control-door.ts";
 import { registerViewOperations } from "../control/control-operations.ts";
 import { ControlServer } from "../control/control-server.ts";
 import { viewRules } from "../launch/launch-filter.ts";
-import { type InsertOptions, Modules } from "../modules/modules.ts";
+import type { InsertOptions } from "../modules/modules.ts";
+import { ViewModules } from "../modules/view-modules.ts";
 import { answerNetwork, sayTo } from "../launch/launcher-answers.ts";
 import type { AdoptedView } from "../launch/launch-steps.ts";
 import type { NotifyWorkerData, NotifyWorkerEvent, WorkerCommand } from "../calls/notify-worker.ts";
@@ -51,7 +53,7 @@ class Supervisor {
   readonly #lifeline: Socket | undefined;
   readonly #commands: number;
   #worker: Worker | undefined;
-  readonly #modules: Modules;
+  readonly #modules: ViewModules;
   /** The worker's end. */
   readonly #modulePort: MessagePort;
   readonly #control: ControlServer;
@@ -83,8 +85,13 @@ class Supervisor {
       config.outside === undefined
         ? processesInside(host?.userNamespace ?? namespaceId("self", "user"))
         : processesWithMark(config.outside.mark);
+    const bell = makeBell();
+    const { port1: control, port2 } = new MessageChannel();
+    const tree = new ViewTree<unknown>();
+    this.#modules = new ViewModules({ tree, control, bell, log: (line) => this.#log(line) });
     this.#book = new ViewBook(
       (command) => this.#tell(command),
+      { tree, modules: this.#modules },
       { settings, debug, rung: config.rung },
       () => {
         const modules = this.#modules.firstTraps;
@@ -92,9 +99,6 @@ class Supervisor {
       },
     );
     registerViewOperations(this.#control, this.#book);
-    const bell = makeBell();
-    const { port1: control, port2 } = new MessageChannel();
-    this.#modules = new Modules({ control, bell, log: (line) => this.#log(line) });
     this.#modules.register(this.#control);
     if ((config.traps.paths?.deny.length ?? 0) > 0) this.#lockModules();
     const [commands, theirs] = sessionPair();
@@ -141,7 +145,7 @@ class Supervisor {
   }
 
   #beginModules(wanted: readonly InsertOptions[]): void {
-    void this.#modules.begin(wanted, SPAWNED_SESSION, (needed) =>
+    void this.#modules.begin(this.#book.outermost, wanted, SPAWNED_SESSION, (needed) =>
       viewRules([...filterTraps(withoutTrace(this.#config.traps)), ...needed]),
     );
   }
@@ -216,7 +220,7 @@ class Supervisor {
         this.#book.ended(event.ground);
         break;
       case "late":
-        this.#modules.onLateCall();
+        this.#modules.onLateCall(event.homes);
         break;
       case "mount":
       case "mounted":

@@ -12,7 +12,7 @@ import {
   pidfdOpen,
   sendMessage,
 } from "../../sys/index.ts";
-import { type ViewNode, ViewTree } from "../../viewos/index.ts";
+import type { ViewNode, ViewTree } from "../../viewos/index.ts";
 import { FsAliases } from "../control/fs-aliases.ts";
 import type { GroundId } from "../calls/grounds.ts";
 import type { OutsideIdentity } from "../launch/launch-outside.ts";
@@ -54,12 +54,27 @@ interface Entry {
   isBorn: boolean;
 }
 
+/** A view, as those know it who keep what is in views. */
+interface RunningView {
+  readonly id: number;
+  readonly ground: GroundId;
+}
+
+/** What is in the views of a supervisor. */
+export interface ViewLayers {
+  readonly tree: ViewTree<unknown>;
+  readonly modules: { publish(views: readonly RunningView[]): void };
+}
+
 /** The views of one supervisor. */
 export class ViewBook {
   readonly #tell: (command: WorkerCommand) => void;
   readonly #traps: () => ViewTraps;
   readonly #shared: Pick<ViewState, "settings" | "debug" | "rung">;
-  readonly #tree = new ViewTree<unknown>();
+  readonly #tree: ViewTree<unknown>;
+  readonly #modules: ViewLayers["modules"];
+  /** Of the first view, before it is entered. */
+  readonly #first: ViewNode;
   readonly #entries = new Map<GroundId, Entry>();
   /** Cables of outermost views that are not complete, by the session that makes them. */
   readonly #cables = new Map<number, () => void>();
@@ -67,18 +82,24 @@ export class ViewBook {
 
   /**
    * @param tell reaches the worker that stands on the grounds.
+   * @param tree is to have the views, and has what is put into them.
+   * @param modules are told which views there are.
    * @param shared what all views of the supervisor have in common.
    * @param traps of every process that enters a view later.
    */
   constructor(
     tell: (command: WorkerCommand) => void,
+    { tree, modules }: ViewLayers,
     shared: Pick<ViewState, "settings" | "debug" | "rung">,
     traps: () => ViewTraps,
   ) {
     this.#traps = traps;
     this.#tell = tell;
     this.#shared = shared;
-    this.#aliases = new FsAliases(this.#tree, shared.settings);
+    this.#tree = tree;
+    this.#modules = modules;
+    this.#first = tree.open();
+    this.#aliases = new FsAliases(tree, shared.settings);
   }
 
   /** What is told of a view, by its number; undefined: it is gone. */
@@ -96,7 +117,7 @@ export class ViewBook {
         table: () => this.#aliases.of(number),
         set: (alias, type) => {
           this.#aliases.set(number, alias, type);
-          this.#publishAliases();
+          this.#aliases.publish(this.#running());
         },
       },
     };
@@ -106,9 +127,19 @@ export class ViewBook {
     this.#shared.debug.log("n", pid, `view ${node.id} ${text}`);
   }
 
-  #publishAliases(): void {
-    const views = [...this.#entries.values()].map(({ node, ground }) => ({ id: node.id, ground }));
-    this.#aliases.publish(views);
+  #running(): RunningView[] {
+    return [...this.#entries.values()].map(({ node, ground }) => ({ id: node.id, ground }));
+  }
+
+  /** A view has come or gone: tells who keeps what is in views. */
+  #publish(): void {
+    this.#aliases.publish(this.#running());
+    this.#modules.publish(this.#running());
+  }
+
+  /** Number of the outermost view, also before it is entered. */
+  get outermost(): number {
+    return this.#first.id;
   }
 
   /** Gives a view another name, or its first one: by it, it can be entered from now on. */
@@ -125,10 +156,13 @@ export class ViewBook {
     this.#register(entry);
   }
 
-  /** Number of the view on a ground; of no ground: of the outermost view. */
+  /**
+   * Number of the view on a ground; of no ground: of the outermost view. 0 for a ground that could
+   * belong to any of several.
+   */
   numberOf(ground: GroundId | undefined): number {
-    const entry = ground === undefined ? undefined : this.#entries.get(ground);
-    return (entry ?? [...this.#entries.values()][0])?.node.id ?? 0;
+    if (ground === undefined || this.#entries.size <= 1) return this.outermost;
+    return this.#entries.get(ground)?.node.id ?? 0;
   }
 
   /** Enters an outermost view; its name is claimed already. */
@@ -141,15 +175,17 @@ export class ViewBook {
     const { name, session, ...facts } = view;
     const entry: Entry = {
       ...facts,
-      node: this.#tree.open(undefined, name),
+      node: this.isEmpty ? this.#first : this.#tree.open(),
       isBound: false,
       isBorn: true,
       session,
       net: [],
       unplug: this.#cables.get(session),
     };
+    entry.node.name = name;
     this.#cables.delete(session);
     this.#entries.set(entry.ground, entry);
+    this.#publish();
     this.#register(entry);
     this.#watch(entry);
   }
@@ -211,7 +247,7 @@ export class ViewBook {
       unplug: undefined,
     };
     this.#entries.set(ground, entry);
-    this.#publishAliases();
+    this.#publish();
     if (name !== undefined) this.listen(name, ground);
     this.#watch(entry);
   }
@@ -272,7 +308,7 @@ export class ViewBook {
       this.#tell({ kind: "forget", ground: String(gone.ground) });
       if (gone.node.name !== undefined) forgetView(gone.node.name);
     }
-    this.#publishAliases();
+    this.#publish();
   }
 
   /** Ends every view. */
