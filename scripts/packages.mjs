@@ -41,6 +41,9 @@ export const DEBIAN_PACKAGES = [
   "gcc",
   "make",
   "libc6-dev",
+  "dpkg-dev",
+  "debhelper",
+  "fakeroot",
 ];
 
 /** Services of these packages, which only the tests start, each with settings of its own. */

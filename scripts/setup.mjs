@@ -26,6 +26,7 @@ import { fileURLToPath } from "node:url";
 import { fetchGuestKernel } from "./guest-kernel.mjs";
 import { takeLock } from "./lock.mjs";
 import { installPackages } from "./packages.mjs";
+import { fetchSourcePackages } from "./source-packages.mjs";
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const MODULES_STAMP = join(ROOT, "node_modules", ".setup-stamp");
@@ -182,6 +183,7 @@ async function setUp() {
     if (packages) {
       installPackages(say);
       fetchGuestKernel(say);
+      fetchSourcePackages(say);
     }
   } finally {
     release();

@@ -95,10 +95,10 @@ export const VIEW_COMMANDS: readonly CommandSpec[] = [
   {
     name: "view list",
     group: "Views",
-    summary: "list the running named views",
+    summary: "list the running views: named ones, and those that are made in views",
     usage: "[--json]",
     options: { json: JSON_OPTION },
-    examples: [["v2 view list", "names and process numbers"]],
+    examples: [["v2 view list", "names and process numbers, views in views below these"]],
     load: () => import("./view-list.ts"),
   },
   {

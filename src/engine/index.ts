@@ -10,6 +10,7 @@ export type { PathTraps } from "./paths/path-traps.ts";
 export {
   claimViewName,
   findView,
+  listAllViews,
   listViews,
   namesIn,
   type RegisteredView,

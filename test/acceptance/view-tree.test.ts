@@ -7,7 +7,7 @@ import { readdirSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { openControl } from "../../src/engine/index.ts";
-import { eventually, inView, supervisorOf, temporaryDirectory, V2 } from "./v2.ts";
+import { eventually, inView, supervisorOf, temporaryDirectory, V2, v2 } from "./v2.ts";
 
 const V2_COMMAND = `'${process.execPath}' '${V2}'`;
 
@@ -231,6 +231,48 @@ test("namespaces of a process's own do not lead out of its view's modules", asyn
   });
   assert.equal(outcome.stderr, "");
   assert.equal(outcome.stdout, "inner\ninner:\nouter: (inherited)\n");
+});
+
+test("views without a name are listed below those that they were made in", async () => {
+  const name = `around-${process.pid}`;
+  const inner = nested(`${nested("echo ready; cat", `--name ${name}.3 --`)}; echo left; cat`);
+  const child = spawn(
+    process.execPath,
+    [V2, "view", "--name", name, "--", "sh", "-c", `${inner}; cat`],
+    { stdio: ["pipe", "pipe", "inherit"] },
+  );
+  const said = async (): Promise<string> => String((await once(child.stdout, "data"))[0]);
+  assert.equal(await said(), "ready\n");
+  const lines = (await v2(["view", "list"])).stdout.split("\n");
+  const first = lines.findIndex((line) => line.startsWith(`${name} `));
+  const supervisor = await supervisorOf(name);
+  assert.match(lines[first + 1]!, new RegExp(`^  \\[${supervisor}\\.2\\] +pid \\d+  supervisor`));
+  assert.match(lines[first + 2]!, new RegExp(`^    ${name}\\.3 `));
+  const json = JSON.parse((await v2(["view", "list", "--json"])).stdout) as readonly {
+    readonly name: string;
+    readonly view: number;
+    readonly supervisorPid: number;
+    readonly parentView?: number;
+    readonly parent?: string;
+  }[];
+  const ours = json.filter((one) => one.supervisorPid === supervisor);
+  assert.deepEqual(
+    ours.map((one) => [one.name, one.view, one.parentView, one.parent]),
+    [
+      [name, 1, undefined, undefined],
+      ["", 2, 1, name],
+      [`${name}.3`, 3, 2, undefined],
+    ],
+  );
+  // A killed supervisor tidies nothing; the next list does.
+  process.kill(supervisor!, "SIGKILL");
+  child.stdin.end();
+  await once(child, "exit");
+  const left = JSON.parse((await v2(["view", "list", "--json"])).stdout) as typeof json;
+  assert.deepEqual(
+    left.filter((one) => one.supervisorPid === supervisor),
+    [],
+  );
 });
 
 test("a named view inside a view is asked for its own modules from outside", async () => {

@@ -7,8 +7,10 @@
 import { closeSync, readFileSync } from "node:fs";
 import { ERRNO, errnoName } from "../../base/index.ts";
 import {
+  AT,
   closeDescriptor,
   errno,
+  FileCalls,
   GuestMemory,
   mount,
   mountFlags,
@@ -33,6 +35,7 @@ import {
   withFuseDescriptor,
 } from "../../viewos/index.ts";
 import { type Answer, CONTINUE, failure } from "./answer.ts";
+import { ForeignIds, type OwnerChange } from "./foreign-ids.ts";
 import type { ControlDoor } from "../control/control-door.ts";
 import { isInOtherUserNamespace, mountWithOwnFuse } from "../fuse/fuse-descriptor.ts";
 import type { Ground, Grounds } from "./grounds.ts";
@@ -88,6 +91,8 @@ export class TrappedCalls {
   readonly #grounds: Grounds;
   readonly #view: ViewControls;
   readonly #setuid: SetuidPrograms;
+  readonly #foreign: ForeignIds;
+  readonly #files = new FileCalls();
   readonly #strings = new GuestStrings();
   readonly #paths: PathService | undefined;
 
@@ -95,6 +100,7 @@ export class TrappedCalls {
   constructor(standpoint: Standpoint, grounds: Grounds, view: ViewControls, paths?: PathService) {
     this.#standpoint = standpoint;
     this.#setuid = new SetuidPrograms(standpoint);
+    this.#foreign = new ForeignIds(standpoint);
     this.#grounds = grounds;
     this.#view = view;
     this.#paths = paths;
@@ -112,7 +118,9 @@ export class TrappedCalls {
 
   #perform(request: NotifyListener): Answer {
     const named = this.#paths?.capture(request);
-    if (named !== undefined) return this.#paths!.perform(request, named);
+    if (named !== undefined) {
+      return this.#foreign.corrected(request, this.#paths!.perform(request, named));
+    }
     this.#paths?.rest();
     const table = request.arch === AUDIT_ARCH_X86_64 ? SYS_X86_64 : SYS_I386;
     switch (request.number) {
@@ -139,8 +147,53 @@ export class TrappedCalls {
         if (isRefusedInViews(request.arch, request.number)) {
           return { kind: "done", errno: ERRNO.ENOSYS };
         }
-        return CONTINUE;
+        return this.#aboutIds(request);
     }
+  }
+
+  /** A call that names somebody who is not in the view fails as it would outside. */
+  #aboutIds(request: NotifyListener): Answer {
+    const found = this.#foreign.find(request);
+    if (found === undefined) return CONTINUE;
+    if ("kind" in found) return found;
+    return this.#inView(request, "mnt", () => this.#changeOwner(request, found));
+  }
+
+  /**
+   * Tries it for the caller, as unknown as the ids are here too: a missing file, or one that cannot
+   * be written, is told before them.
+   */
+  #changeOwner(request: NotifyListener, change: OwnerChange): number {
+    const { pid } = request;
+    const named =
+      change.path === -1
+        ? new Uint8Array(0)
+        : this.#strings.read(pid, request.argument(change.path), PATH_OCTETS_MAX);
+    if (named === null) return ERRNO.EFAULT;
+    const path = Uint8Array.of(...named, 0);
+    const theirs = Number(BigInt.asIntN(32, request.argument(Math.max(change.directory, 0))));
+    const isBelow = change.directory !== -1 && theirs !== AT.FDCWD && !startsAtRoot(path);
+    const directory = isBelow ? this.#copyOf(pid, theirs) : AT.FDCWD;
+    if (directory === -1) return ERRNO.EBADF;
+    try {
+      if (!request.isValid()) return ERRNO.ESRCH;
+      const { uid, gid, flags } = change;
+      if ((flags & ~(AT.SYMLINK_NOFOLLOW | AT.EMPTY_PATH)) !== 0) return ERRNO.EINVAL;
+      const act = (): number => -this.#files.fchownat(directory, path, uid, gid, flags);
+      const failed = this.#at(pid, act, !startsAtRoot(path));
+      return failed === ERRNO.EINVAL ? ERRNO.EPERM : failed;
+    } finally {
+      if (isBelow) closeDescriptor(directory);
+    }
+  }
+
+  /** Our copy of a caller's descriptor; -1: it has none. */
+  #copyOf(pid: number, theirs: number): number {
+    const pidfd = pidfdOpen(this.#threadGroup(pid));
+    if (pidfd === -1) return -1;
+    const ours = pidfdGetDescriptor(pidfd, theirs);
+    closeDescriptor(pidfd);
+    return ours;
   }
 
   /**

@@ -90,9 +90,14 @@ function isOwnDirectory(path: string, uid: number): boolean {
   return stat !== undefined && stat.isDirectory() && stat.uid === uid;
 }
 
-/** What is known of a running named view. */
+/** What is known of a running view. */
 export interface RegisteredView {
+  /** "" when it has none: it cannot be entered from outside. */
   readonly name: string;
+  /** Its number among those of its supervisor. */
+  readonly view: number;
+  /** Number of the view that it was made in. */
+  readonly parentView?: number;
   /** A process whose namespaces are the view's. */
   readonly pid: number;
   readonly supervisorPid: number;
@@ -149,9 +154,19 @@ export function claimViewName(name: string): string {
   return directory;
 }
 
-/** Writes what others need to enter the view. */
+/** The directory of a view without a name is called as no view can be. */
+export function placeOf(view: Pick<RegisteredView, "name" | "supervisorPid" | "view">): string {
+  return view.name === "" ? `~${view.supervisorPid}-${view.view}` : view.name;
+}
+
+/** Writes what others need to enter the view, or to list it. The name of one is claimed before. */
 export function registerView(view: RegisteredView): void {
-  writeFileSync(join(viewDirectory(view.name), "view.json"), JSON.stringify(view), { mode: 0o600 });
+  const directory = viewDirectory(placeOf(view));
+  if (view.name === "") {
+    runDirectory();
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+  }
+  writeFileSync(join(directory, "view.json"), JSON.stringify(view), { mode: 0o600 });
 }
 
 /**
@@ -181,13 +196,23 @@ function forgetDeadServers(): void {
   tidyRunDirectory();
 }
 
-/** The running views of this user; leftovers of dead ones are removed. */
+/** The running named views of this user; leftovers of dead ones are removed. */
 export function listViews(): RegisteredView[] {
+  return listAllViews().filter(({ name }) => name !== "");
+}
+
+/**
+ * The same with views that have no name: those that were made in a view, and those that such a view
+ * was made in.
+ */
+export function listAllViews(): RegisteredView[] {
   forgetDeadServers();
-  return namesIn("views").flatMap((name) => {
-    const view = findView(name);
-    if (view !== undefined) return [view];
-    if (isLeft(name)) forgetView(name);
+  return namesIn("views").flatMap((place) => {
+    const view = readView(place);
+    if (view !== undefined && isRunning(view)) return [view];
+    // A view that stands by another process from now on is about to be registered again.
+    const isKept = view?.name === "" && namespaceId(view.supervisorPid, "mnt") !== undefined;
+    if (!isKept && isLeft(place)) forgetView(place);
     return [];
   });
 }
@@ -206,19 +231,26 @@ function isLeft(name: string): boolean {
 /** A running view by name. */
 export function findView(name: string): RegisteredView | undefined {
   checkViewName(name);
+  const view = readView(name);
+  return view !== undefined && isRunning(view) ? view : undefined;
+}
+
+function readView(place: string): RegisteredView | undefined {
   try {
-    const text = readFileSync(join(viewDirectory(name), "view.json"), "utf8");
-    const view = JSON.parse(text) as RegisteredView;
-    // A dead process that nobody has waited for keeps its user namespace only.
-    const isAlive = namespaceId(view.pid, "mnt") !== undefined;
-    const isSame = String(namespaceId(view.pid, "user")) === view.userNamespace;
-    return isAlive && isSame ? view : undefined;
+    const text = readFileSync(join(viewDirectory(place), "view.json"), "utf8");
+    return JSON.parse(text) as RegisteredView;
   } catch {
     return undefined;
   }
 }
 
-/** The same; throws a V2Error that names the running ones when there is none. */
+function isRunning({ pid, userNamespace }: RegisteredView): boolean {
+  // A dead process that nobody has waited for keeps its user namespace only.
+  const isAlive = namespaceId(pid, "mnt") !== undefined;
+  return isAlive && String(namespaceId(pid, "user")) === userNamespace;
+}
+
+/** A running view by name; throws a V2Error that names the running ones when there is none. */
 export function runningView(name: string): RegisteredView {
   const view = findView(name);
   if (view !== undefined) return view;

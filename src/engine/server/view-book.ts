@@ -24,6 +24,8 @@ import {
   checkViewName,
   claimViewName,
   forgetView,
+  placeOf,
+  type RegisteredView,
   registerView,
   renameView,
   sessionSocketPath,
@@ -79,6 +81,8 @@ export class ViewBook {
   /** Cables of outermost views that are not complete, by the session that makes them. */
   readonly #cables = new Map<number, () => void>();
   readonly #aliases: FsAliases;
+  /** Places of views in the run directory. */
+  readonly #registered = new Set<string>();
 
   /**
    * @param tell reaches the worker that stands on the grounds.
@@ -152,8 +156,10 @@ export class ViewBook {
       claimViewName(name);
       this.listen(name, entry.ground);
     }
+    this.#forget(entry, node.name !== undefined);
     node.name = name;
     this.#register(entry);
+    for (const inner of this.#inside(entry)) if (inner.isBorn) this.#register(inner);
   }
 
   /**
@@ -274,6 +280,7 @@ export class ViewBook {
     if (entry?.session === undefined || entry.isBorn) return;
     entry.isBorn = true;
     this.#register(entry);
+    this.#registerAround(entry);
     this.#say(entry, `begins inside view ${entry.node.parent}`);
     sendMessage(entry.session, Uint8Array.of(1));
   }
@@ -306,8 +313,9 @@ export class ViewBook {
       if (gone.node.parent !== undefined) this.#say(gone, "ends");
       gone.unplug?.();
       this.#tell({ kind: "forget", ground: String(gone.ground) });
-      if (gone.node.name !== undefined) forgetView(gone.node.name);
+      this.#forget(gone);
     }
+    for (const left of this.#entries.values()) if (!this.#isListed(left)) this.#forget(left);
     this.#publish();
   }
 
@@ -316,18 +324,49 @@ export class ViewBook {
     for (const { ground } of this.#entries.values()) this.close(ground);
   }
 
-  #register({ node, pid, userNamespace, outside }: Entry): void {
-    if (node.name === undefined) return;
+  /** Views that were made in a view. */
+  #inside({ node }: Entry): Entry[] {
+    return [...this.#entries.values()].filter((entry) => entry.node.parent === node.id);
+  }
+
+  /** Views without a name are listed only if they are in others, or others in them. */
+  #isListed(entry: Entry): boolean {
+    const { name, parent } = entry.node;
+    return name !== undefined || parent !== undefined || this.#inside(entry).length > 0;
+  }
+
+  /** A list shows the views around one that is registered, also those without a name. */
+  #registerAround({ node }: Entry): void {
+    const around = [...this.#entries.values()].find((entry) => entry.node.id === node.parent);
+    if (around === undefined) return;
+    if (around.node.name === undefined) this.#register(around);
+    this.#registerAround(around);
+  }
+
+  /** @param isMoved its directory has another name already */
+  #forget({ node }: Entry, isMoved = false): void {
+    const place = placeOf({ name: node.name ?? "", supervisorPid: process.pid, view: node.id });
+    const isThere = this.#registered.delete(place) || node.name !== undefined;
+    if (isThere && !isMoved) forgetView(place);
+  }
+
+  #register(entry: Entry): void {
+    const { node, pid, userNamespace, outside } = entry;
+    if (!this.#isListed(entry)) return;
     const above = node.parent === undefined ? undefined : this.#tree.node(node.parent);
-    registerView({
-      name: node.name,
+    const view: RegisteredView = {
+      name: node.name ?? "",
+      view: node.id,
+      ...(node.parent === undefined ? {} : { parentView: node.parent }),
       pid,
       supervisorPid: process.pid,
       userNamespace: String(userNamespace),
       traps: this.#traps(),
       ...(outside === undefined ? {} : { outside }),
       ...(above?.name === undefined ? {} : { parent: above.name }),
-    });
+    };
+    registerView(view);
+    this.#registered.add(placeOf(view));
   }
 
   #watch(entry: Entry): void {

@@ -8,7 +8,7 @@ import assert from "node:assert/strict";
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { PYTHON } from "./transparency.ts";
+import { PYTHON } from "./programs.ts";
 import { missingProgram, runProgram, temporaryDirectory, V2 } from "./v2.ts";
 
 /** Parts of Python's test suite, and the tests of each that do not wait for seconds. */
@@ -31,26 +31,15 @@ const RUNS = {
   "with every call trapped": ["--trace=all", "--trace-to"],
 } as const;
 
-/** Verdicts that a view does change, and why. */
-const KNOWN = {
-  /** The capabilities of the host's root hold inside the view only: no attributes "trusted.…". */
-  root: [
-    "test.test_shutil.TestCopy.test_copy2_xattr: skipped",
-    "test.test_shutil.TestCopy.test_copyxattr: skipped",
-    "test.test_shutil.TestCopy.test_copyxattr_symlinks: skipped",
-  ],
-  /** User 0 is not in the view: chown to it fails with EINVAL, not with EPERM. */
-  user: ["test.test_os.ChownFileTests.test_chown_without_permission: error"],
-} as const;
-
 /**
- * Tests that come to no verdict in a view of an ordinary user: they become users and groups that
- * are not there, which fails with EINVAL, not with EPERM.
+ * Verdicts that a view of the host's root does change: its capabilities hold inside only, so there
+ * are no attributes "trusted.…".
  */
-const WITHOUT_VERDICT: ReadonlySet<string> = new Set([
-  "test.test_subprocess.POSIXProcessTestCase.test_group: passed",
-  "test.test_subprocess.POSIXProcessTestCase.test_user: passed",
-]);
+const KNOWN_OF_ROOT = [
+  "test.test_shutil.TestCopy.test_copy2_xattr: skipped",
+  "test.test_shutil.TestCopy.test_copyxattr: skipped",
+  "test.test_shutil.TestCopy.test_copyxattr_symlinks: skipped",
+];
 
 const VERDICTS_LEAST = 700;
 const RUN_LIMIT_MS = 240_000;
@@ -112,16 +101,12 @@ test("the tests of Python come to the same verdicts bare and in views", async (t
   assert.ok(bare!.list.length >= VERDICTS_LEAST, `${bare!.list.length} verdicts`);
   for (const { name, list } of others) {
     const before = new Set(bare!.list);
-    const known = new Set<string>(process.getuid!() === 0 ? KNOWN.root : KNOWN.user);
+    const known = new Set(process.getuid!() === 0 ? KNOWN_OF_ROOT : []);
     const differing = list.filter((verdict) => !before.has(verdict) && !known.has(verdict));
     assert.deepEqual(differing, [], name);
     const names = new Set(list.map(testOf));
     const missing = bare!.list.filter((verdict) => !names.has(testOf(verdict)));
-    assert.deepEqual(
-      missing.filter((verdict) => !WITHOUT_VERDICT.has(verdict)),
-      [],
-      name,
-    );
+    assert.deepEqual(missing, [], name);
   }
   return undefined;
 });
