@@ -50,6 +50,7 @@ import {
   RUNGS,
   rungWithNamespaces,
 } from "./launch/rungs.ts";
+import { storeDescriptors } from "./server/fd-store.ts";
 import { roomForProcesses, SUPERVISOR_THREADS, tooFewProcesses } from "./launch/process-limit.ts";
 import type { ViewNet } from "./launch/view-net.ts";
 import { enterServer, type ServerSession } from "./server/view-server.ts";
@@ -207,15 +208,18 @@ function spawnSupervisor(
   maps: IdentityMaps | undefined,
   engine: Pick<SupervisorConfig, "rung" | "outside">,
 ): StartedSupervisor {
+  const { orphan } = options;
+  const store = orphan && options.config.interpreter !== undefined;
   const config: SupervisorConfig = {
     ...options.config,
     ...engine,
-    lifeline: options.orphan ? undefined : SPAWNED_LIFELINE,
+    lifeline: orphan ? undefined : SPAWNED_LIFELINE,
   };
   const image = supervisorProgram({
     session: SPAWNED_SESSION,
     maps,
-    orphan: options.orphan,
+    orphan,
+    store,
     argv: [
       process.execPath,
       fileURLToPath(new URL("./server/supervisor.js", import.meta.url)),
@@ -226,14 +230,17 @@ function spawnSupervisor(
   const [session, theirs] = sessionPair();
   const executable = executableInMemory("v2-supervisor", image);
   const stdio: StdioOptions = ["ignore", "ignore", "ignore", theirs];
-  stdio.push(options.orphan ? "ignore" : "pipe");
+  stdio.push(orphan ? "ignore" : "pipe");
   stdio.push(options.traceTo ?? "ignore", options.logTo ?? "ignore");
+  const ofStore = store ? storeDescriptors() : [];
+  stdio.push(...ofStore);
   let child: ChildProcess;
   try {
-    child = spawn(`/proc/self/fd/${executable}`, [], { stdio });
+    const argv0 = store ? { argv0: "v2 store" } : {};
+    child = spawn(`/proc/self/fd/${executable}`, [], { stdio, ...argv0 });
   } finally {
     closeSync(executable);
-    closeDescriptor(theirs);
+    for (const descriptor of [theirs, ...ofStore]) closeDescriptor(descriptor);
   }
   if (child.pid === undefined) {
     child.once("error", () => {}); // it comes later, and says no more than that
@@ -244,7 +251,7 @@ function spawnSupervisor(
     const needed = (config.modules ?? []).length === 0 ? [] : awaitModuleReport(session);
     const modules = needed.length === 0 ? {} : { modules: encodeTraps(needed) };
     const traps = { ...config.traps, ...modules };
-    if (options.orphan) {
+    if (orphan) {
       waitForChild(child.pid);
       child.unref();
       return { pid, session, traps, child: undefined };

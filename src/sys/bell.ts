@@ -17,6 +17,12 @@ export function makeBell(): number {
   return check(eventfdCall(0, FLAGS), "eventfd");
 }
 
+/** So many tokens, which any process that has the descriptor may take by reading, one at a time. */
+export function makeTokens(count: number): number {
+  const EFD_SEMAPHORE = 1;
+  return check(eventfdCall(count, FLAGS | EFD_SEMAPHORE), "eventfd");
+}
+
 /** Wakes whoever waits for the bell. */
 export function ringBell(bell: number): void {
   const one = new Uint8Array(OCTETS);

@@ -1,6 +1,7 @@
 /** The door of the kernel layer. */
 export * from "./accounts.ts";
 export * from "./bell.ts";
+export * from "./call-notes.ts";
 export * from "./credentials.ts";
 export * from "./descriptor.ts";
 export * from "./epoll.ts";
@@ -36,6 +37,7 @@ export * from "./process.ts";
 export * from "./ptrace.ts";
 export * from "./seccomp-notify.ts";
 export * from "./session-socket.ts";
+export * from "./shared-memory.ts";
 export * from "./unix-socket.ts";
 export * from "./tap.ts";
 export * from "./uname.ts";

@@ -51,6 +51,11 @@ export function addressOf(memory: Uint8Array): bigint {
   return koffi.address(memory);
 }
 
+/** Memory that the kernel has mapped, as it is: nothing of it is copied, and nobody unmaps it. */
+export function mappedMemory(address: bigint, octets: number): ArrayBuffer {
+  return koffi.view(address, octets);
+}
+
 /**
  * Turns a failed call into a V2Error that names call, subject and reason.
  * @param result what the call returned; anything but -1 is passed through.

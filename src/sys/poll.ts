@@ -68,12 +68,18 @@ export class PollSet {
   }
 }
 
-/** Waits until a descriptor takes octets again, or its reader is gone. */
-export function waitWritable(descriptor: number): void {
+/**
+ * Waits until a descriptor takes octets again, or its reader is gone.
+ * @param timeoutMs -1 waits for ever.
+ * @returns false when the time is over
+ */
+export function waitWritable(descriptor: number, timeoutMs = -1): boolean {
   const { view, address } = new MemoryBlock(ENTRY_OCTETS);
   view.setInt32(0, descriptor, true);
   view.setInt16(4, POLLOUT, true);
-  while (pollCall(address, 1, -1) === -1) {
+  for (;;) {
+    const ready = pollCall(address, 1, timeoutMs);
+    if (ready !== -1) return ready === 1;
     if (errno() !== ERRNO.EINTR) check(-1, "poll", String(descriptor));
   }
 }

@@ -4,6 +4,7 @@
  */
 import { ERRNO } from "../base/index.ts";
 import { declare, errno } from "./libc.ts";
+import type { CallNotes } from "./call-notes.ts";
 import { MemoryBlock } from "./memory-block.ts";
 
 const ioctlCall = declare<(fd: number, request: number, argument: number) => number>(
@@ -38,16 +39,22 @@ const ADDFD_OCTETS = 24;
 /** One listener's requests, one at a time; the buffers are reused from call to call. */
 export class NotifyListener {
   readonly descriptor: number;
-  readonly #request = new MemoryBlock(REQUEST_OCTETS);
-  readonly #view = this.#request.view;
+  readonly notes: CallNotes | undefined;
+  readonly #request: CallNotes["request"];
+  readonly #view: DataView;
   readonly #response = new MemoryBlock(RESPONSE_OCTETS);
   readonly #answer = this.#response.view;
   readonly #addition = new MemoryBlock(ADDFD_OCTETS);
   readonly #added = this.#addition.view;
-  readonly #id = this.#request.octets.subarray(REQUEST.id, REQUEST.id + 8);
+  readonly #id: Uint8Array;
 
-  constructor(descriptor: number) {
+  /** @param notes where requests are taken to; the last one may be there still */
+  constructor(descriptor: number, notes?: CallNotes) {
     this.descriptor = descriptor;
+    this.notes = notes;
+    this.#request = notes?.request ?? new MemoryBlock(REQUEST_OCTETS);
+    this.#view = this.#request.view;
+    this.#id = this.#request.octets.subarray(REQUEST.id, REQUEST.id + 8);
   }
 
   /**
@@ -76,8 +83,18 @@ export class NotifyListener {
   /** A copy of the current request, which can be examined and answered after others are taken. */
   held(): NotifyListener {
     const request = new NotifyListener(this.descriptor);
-    request.#request.octets.set(this.#request.octets);
+    request.#request.octets.set(this.#request.octets.subarray(0, REQUEST_OCTETS));
     return request;
+  }
+
+  /** The request is about to have an effect. */
+  begin(): void {
+    this.notes?.begin();
+  }
+
+  /** The request is answered after others were taken. */
+  leave(): void {
+    this.notes?.leave(this.id, (older) => !this.requestBy(older).isValid());
   }
 
   /** Names the request for as long as its caller waits. */

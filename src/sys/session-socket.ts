@@ -22,6 +22,7 @@ const MSG_CMSG_CLOEXEC = 0x40000000;
 const MESSAGE_OCTETS_MAX = 208 * 1024;
 const MSG_PEEK = 2;
 const MSG_TRUNC = 0x20;
+const LISTEN_BACKLOG = 64;
 /** Descriptors in one message at most; the kernel's own limit is 253. */
 const DESCRIPTORS_MAX = 4;
 
@@ -79,8 +80,13 @@ export function unixAddress(path: string): Uint8Array {
 export function listenSessions(path: string): number {
   const fd = check(socketCall(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), "socket");
   check(bindCall(fd, unixAddress(path), 110), "bind", path);
-  check(listenCall(fd, 64), "listen", path);
+  check(listenCall(fd, LISTEN_BACKLOG), "listen", path);
   return fd;
+}
+
+/** Who connects to a listening socket that was inherited sees from now on that we listen. */
+export function listenAgain(fd: number): void {
+  check(listenCall(fd, LISTEN_BACKLOG), "listen");
 }
 
 /** Accepts one connection on a listening socket. */

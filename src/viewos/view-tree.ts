@@ -55,8 +55,12 @@ export class ViewTree<T> {
   #clock = 0;
   #lastId = 0;
 
-  /** Makes a view. @throws V2Error when the parent does not exist or is nested too deep. */
-  open(parent?: number, name?: string): ViewNode {
+  /**
+   * Makes a view.
+   * @param id its number, when it had one in another tree; higher than those of all others
+   * @throws V2Error when the parent does not exist or is nested too deep.
+   */
+  open(parent?: number, name?: string, id: number = this.#lastId + 1): ViewNode {
     const above = parent === undefined ? undefined : this.#book(parent);
     const depth = above === undefined ? 0 : above.node.depth + 1;
     if (depth > VIEW_DEPTH_MAX) {
@@ -64,7 +68,8 @@ export class ViewTree<T> {
         remedy: "leave a view ('exit') and start the new one from outside",
       });
     }
-    const node: ViewNode = { id: ++this.#lastId, parent, born: ++this.#clock, depth, name };
+    this.#lastId = id;
+    const node: ViewNode = { id, parent, born: ++this.#clock, depth, name };
     this.#books.set(node.id, { node, children: new Set(), layers: [], gone: new Map() });
     above?.children.add(node.id);
     return node;

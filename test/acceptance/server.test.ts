@@ -7,6 +7,7 @@ import {
   existsSync,
   mkdirSync,
   readdirSync,
+  readFileSync,
   readlinkSync,
   writeFileSync,
 } from "node:fs";
@@ -85,6 +86,11 @@ async function startServer(world: World): Promise<number> {
   first.stdin.end();
   await once(first, "exit");
   return pid!;
+}
+
+/** The process that started another: a server's store. */
+function parentOf(pid: number): number {
+  return Number(/^PPid:\t(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))![1]);
 }
 
 const warm = (
@@ -255,7 +261,7 @@ test("a call that hangs in one view holds up no other", async (t) => {
   return undefined;
 });
 
-test("a killed server gives its guests clean errors, and the next view a new server", async () => {
+test("guests of a server that is killed with its store get clean errors, and the next view a new server", async () => {
   using world = ownWorld();
   const server = await startServer(world);
   const guest = spawn(
@@ -270,6 +276,7 @@ test("a killed server gives its guests clean errors, and the next view a new ser
     { env: world.env, stdio: ["pipe", "pipe", "pipe"] },
   );
   await once(guest.stdout, "data");
+  process.kill(parentOf(server), "SIGKILL");
   process.kill(server, "SIGKILL");
   assert.ok(await eventually(() => !isRunning(server)));
   let text = "";

@@ -62,9 +62,13 @@ mount -t tmpfs none /mnt; echo "mount: $?"; grep -c ' /mnt ' /proc/self/mounts; 
 /** As an ordinary user's set-user-id program, mount(8) first tries to be that user for good. */
 const MOUNT_CALLS = [SYS.mount, 105 /* setuid */];
 
+/** A view with a supervisor of its own, which nobody replaces (takeover.test.ts has the others). */
+const OWN = ["--trace=mount", "--trace-to", "/dev/null"];
+
 /** Starts a guest that mounts when told, and stops its supervisor before. */
 async function pendingMount(arena: Arena) {
-  const guest = arena.start(["--name", "pending"], ["sh", "-c", MOUNTS_WHEN_TOLD, arena.directory]);
+  const options = [...OWN, "--name", "pending"];
+  const guest = arena.start(options, ["sh", "-c", MOUNTS_WHEN_TOLD, arena.directory]);
   await guest.says("ready\n");
   const supervisor = await arena.supervisor();
   process.kill(supervisor, "SIGSTOP");
@@ -113,7 +117,7 @@ const MOUNTING =
 test("a supervisor that is killed in the midst of mounts lets its guests go on", async () => {
   using arena = new Arena();
   for (let round = 0; round < 3; round++) {
-    const guest = arena.start([], ["sh", "-c", MOUNTING]);
+    const guest = arena.start(OWN, ["sh", "-c", MOUNTING]);
     await guest.says("ready\n");
     const supervisor = await arena.supervisor();
     await new Promise((resolve) => setTimeout(resolve, 40 * round));

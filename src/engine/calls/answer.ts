@@ -44,6 +44,7 @@ export function reply(request: NotifyListener, answer: Answer): void {
       return refusal === 0 ? undefined : request.fail(refusal);
     }
     case "later":
+      return request.leave();
   }
 }
 

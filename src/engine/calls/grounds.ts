@@ -28,7 +28,16 @@ export interface Ground {
 interface HeldGround extends Ground {
   readonly mounts: number;
   readonly names: number;
-  readonly user: bigint | undefined;
+  /** What is known of a view inside a view. */
+  readonly inside: InsideGround | undefined;
+}
+
+/** Where a view inside a view is. */
+export interface InsideGround {
+  /** Identity of its user namespace. */
+  readonly user: bigint;
+  /** The view that it was made in. */
+  readonly parent: GroundId | undefined;
 }
 
 /** All grounds of one thread; only that thread may use it. */
@@ -41,9 +50,9 @@ export class Grounds {
   /**
    * Takes over the descriptors of a view's namespaces; of a view that is known already they are
    * closed.
-   * @param user identity of the view's user namespace; left out for the outermost view
+   * @param inside left out for an outermost view
    */
-  add(mounts: number, names: number, user?: bigint): Ground {
+  add(mounts: number, names: number, inside?: InsideGround): Ground {
     const mnt = fstatSync(mounts, { bigint: true }).ino;
     const known = this.#mnt.get(mnt);
     if (known !== undefined) {
@@ -52,10 +61,10 @@ export class Grounds {
       return known;
     }
     const uts = fstatSync(names, { bigint: true }).ino;
-    const ground = { mnt, uts, mounts, names, user };
+    const ground = { mnt, uts, mounts, names, inside };
     this.#mnt.set(mnt, ground);
     this.#uts.set(uts, ground);
-    if (user !== undefined) this.#user.set(user, ground);
+    if (inside !== undefined) this.#user.set(inside.user, ground);
     return ground;
   }
 
@@ -65,7 +74,7 @@ export class Grounds {
     if (ground === undefined) return;
     this.#mnt.delete(id);
     this.#uts.delete(ground.uts);
-    if (ground.user !== undefined) this.#user.delete(ground.user);
+    if (ground.inside !== undefined) this.#user.delete(ground.inside.user);
     if (this.#standing === ground) this.#standing = undefined;
     closeDescriptor(ground.mounts);
     closeDescriptor(ground.names);
@@ -84,7 +93,7 @@ export class Grounds {
   /**
    * The view that a process is in. It may have left the mount namespace of that for one of its own,
    * but never its user namespace for one that is not inside.
-   * @returns undefined: none of those that were added with a user namespace
+   * @returns undefined: none that is inside another
    */
   of(pid: number, standpoint: Standpoint): Ground | undefined {
     const inode = standpoint.namespaceOf(pid, "mnt");
@@ -100,6 +109,17 @@ export class Grounds {
     }
     if (fd !== -1) closeDescriptor(fd);
     return undefined;
+  }
+
+  /**
+   * What a table says of a view, or else of the nearest one around it: a view that has just been
+   * made is in no table yet, and has what its maker has.
+   * @param table has an entry for `undefined`, the outermost view
+   */
+  nearest<T>(table: ReadonlyMap<GroundId | undefined, T>, ground: GroundId | undefined): T {
+    let id = ground;
+    while (id !== undefined && !table.has(id)) id = this.#mnt.get(id)?.inside?.parent;
+    return table.get(id)!;
   }
 
   /** Does the thread stand there? */

@@ -20,6 +20,8 @@ import {
 import { MS } from "../../viewos/index.ts";
 import type { Ground, GroundId, Grounds } from "./grounds.ts";
 import { textOf } from "../launch/launch-steps.ts";
+import type { FdStore } from "../server/fd-store.ts";
+import type { KeptGround } from "../server/kept-views.ts";
 import type { Answer } from "./answer.ts";
 
 const SLASH = Uint8Array.of(0x2f);
@@ -36,6 +38,8 @@ export interface NestedEvent {
   /** `ViewFacts` as JSON. */
   readonly facts: string;
   readonly standardError: number;
+  /** Undefined: nothing of it is in the store. */
+  readonly kept: KeptGround | undefined;
 }
 
 /** Where a session was asked for. */
@@ -50,11 +54,14 @@ interface Origin {
 export class Nesting {
   readonly #grounds: Grounds;
   readonly #standpoint: Standpoint;
+  readonly #store: FdStore | undefined;
   readonly #origins = new Map<number, Origin>();
 
-  constructor(grounds: Grounds, standpoint: Standpoint) {
+  /** @param store keeps the namespaces, if there is one */
+  constructor(grounds: Grounds, standpoint: Standpoint, store: FdStore | undefined) {
     this.#grounds = grounds;
     this.#standpoint = standpoint;
+    this.#store = store;
   }
 
   /**
@@ -93,7 +100,11 @@ export class Nesting {
     }
     const userNamespace = fstatSync(user, { bigint: true }).ino;
     closeDescriptor(user);
-    const ground = this.#grounds.add(mounts, names, userNamespace);
+    const numbers = this.#store?.keep([mounts, names]);
+    const ground = this.#grounds.add(mounts, names, {
+      user: userNamespace,
+      parent: origin.parent,
+    });
     this.#unlock(origin, ground);
     return {
       kind: "nested",
@@ -104,6 +115,7 @@ export class Nesting {
       userNamespace,
       facts: textOf(message),
       standardError,
+      kept: numbers && { mounts: numbers[0]!, names: numbers[1]! },
     };
   }
 

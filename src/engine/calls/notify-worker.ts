@@ -3,12 +3,13 @@
  * namespaces, takes sessions from launchers, and answers trapped calls. It never touches Node's
  * event loop.
  */
+import { fstatSync } from "node:fs";
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { ERRNO } from "../../base/index.ts";
 import {
   acceptSession,
   closeDescriptor,
-  NotifyListener,
+  type NotifyListener,
   POLLIN,
   PollSet,
   receiveMessage,
@@ -39,6 +40,13 @@ import { PathService, policyOf } from "../paths/path-service.ts";
 import { Relief } from "./relief.ts";
 import { SharedSettings } from "../control/shared-settings.ts";
 import { Tracer } from "./tracer.ts";
+import { FdStore } from "../server/fd-store.ts";
+import {
+  dropListener,
+  keepListener,
+  type KeptGround,
+  notifyListener,
+} from "../server/kept-views.ts";
 import { TrappedCalls } from "./trapped-calls.ts";
 import { NO_SETTINGS } from "../control/view-settings.ts";
 import type { ViewTraps } from "./view-traps.ts";
@@ -67,6 +75,21 @@ export interface NotifyWorkerData {
   readonly relief: SharedArrayBuffer;
   /** Descriptor that a trace is written to. */
   readonly traceTo: number;
+  /** Memory of the store; undefined: there is none, nobody would take over. */
+  readonly store?: SharedArrayBuffer | undefined;
+  /** What else a server that is gone has left of the view. */
+  readonly more?: MoreOfView | undefined;
+}
+
+/** What a view has besides its first listener and namespaces. */
+export interface MoreOfView {
+  readonly listeners: readonly (Pick<AdoptedView, "listener" | "notes"> & {
+    readonly ground: GroundId;
+  })[];
+  /** Of the views inside. */
+  readonly grounds: readonly (Pick<AdoptedView, "mounts" | "names"> & {
+    readonly within: { readonly user: bigint; readonly parent: GroundId | undefined };
+  })[];
 }
 
 export type NotifyWorkerEvent =
@@ -94,6 +117,8 @@ export type NotifyWorkerEvent =
       readonly ground: GroundId;
       readonly userNamespace: bigint;
       readonly facts: ViewFacts;
+      /** What the store has of a view that is new. */
+      readonly kept?: KeptGround | undefined;
     }
   | NestedEvent
   | ModuleMountEvent
@@ -120,6 +145,7 @@ class NotifyLoop {
   /** Sessions, and the view whose name they have come by. */
   readonly #sessions = new Map<number, GroundId | undefined>();
   readonly #listeners = new Map<number, NotifyListener>();
+  readonly #store: FdStore | undefined;
   /** Sockets by which views are entered, and the views; undefined: the outermost one. */
   readonly #listening = new Map<number, GroundId | undefined>();
   /** Grounds by the pidfds that their views stand by. */
@@ -130,7 +156,7 @@ class NotifyLoop {
   readonly #unborn = new Map<number, GroundId>();
   readonly #standpoint = new Standpoint();
   readonly #grounds = new Grounds();
-  readonly #nesting = new Nesting(this.#grounds, this.#standpoint);
+  readonly #nesting: Nesting;
   readonly #watched = new PollSet();
   /** A session or a listener came or went since the last wait was prepared. */
   #changed = true;
@@ -145,6 +171,8 @@ class NotifyLoop {
 
   constructor(data: NotifyWorkerData) {
     this.#data = data;
+    if (data.store !== undefined) this.#store = new FdStore(data.store);
+    this.#nesting = new Nesting(this.#grounds, this.#standpoint, this.#store);
     const count = new ConnectionCount(data.connections);
     const door = new ControlDoor(count, (descriptor, pid, asked) => {
       const ground = asked ?? this.#grounds.of(pid, this.#standpoint)?.mnt;
@@ -185,12 +213,16 @@ class NotifyLoop {
     if (trace !== undefined) this.#tracer = new Tracer(trace, data.traceTo);
     if (data.session !== undefined) this.#sessions.set(data.session, undefined);
     if (data.adopted !== undefined) this.#adopt(data.adopted);
+    const { grounds, listeners } = data.more ?? { grounds: [], listeners: [] };
+    for (const { mounts, names, within } of grounds) this.#grounds.add(mounts, names, within);
+    for (const { listener, notes, ground } of listeners) this.#listen(listener, notes, ground);
     if (data.listening !== undefined) this.#listening.set(data.listening, undefined);
   }
 
   /** Runs until no process of a view is left, or until told to stop. */
   run(): void {
     try {
+      for (const listener of this.#listeners.values()) this.#takeOver(listener);
       this.#loop();
     } finally {
       // The process goes on with other views; callers that wait get ENOSYS from now on.
@@ -207,10 +239,10 @@ class NotifyLoop {
       ...this.#listening.keys(),
       ...this.#sessions.keys(),
       ...this.#watchedProcesses.keys(),
-      ...this.#listeners.keys(),
     ]) {
       closeDescriptor(descriptor);
     }
+    for (const listener of this.#listeners.values()) this.#close(listener);
   }
 
   #loop(): void {
@@ -312,10 +344,31 @@ class NotifyLoop {
     this.#changed = true;
     this.#listeners.delete(listener.descriptor);
     this.#outermost.delete(listener.descriptor);
-    closeDescriptor(listener.descriptor);
+    this.#close(listener);
+  }
+
+  #close({ descriptor, notes }: NotifyListener): void {
+    closeDescriptor(descriptor);
+    if (notes === undefined) return;
+    if (this.#store !== undefined) dropListener(this.#store, notes.memory);
+    notes.memory.close();
+  }
+
+  /**
+   * Answers what another process has taken before it was killed. Nobody knows how far it came with
+   * a call that it had begun.
+   */
+  #takeOver(listener: NotifyListener): void {
+    const { notes } = listener;
+    if (notes === undefined) return;
+    for (const id of notes.left()) listener.requestBy(id).fail(ERRNO.EINTR);
+    if (listener.id === 0n) return;
+    if (notes.isBegun) listener.fail(ERRNO.EINTR);
+    else if (listener.isValid()) this.#answer(listener);
   }
 
   #answer(request: NotifyListener): void {
+    request.begin();
     const traced = this.#tracer?.capture(request);
     const answer = this.#perform(request);
     if (traced !== undefined) this.#tracer?.write(request, traced, answer);
@@ -397,21 +450,27 @@ class NotifyLoop {
   #enter(session: number, message: SessionMessage, pid: number): void {
     const guest = enteredGuest(message);
     if (guest === undefined) return;
-    const { view, userNamespace } = guest;
-    const ground = this.#adopt(view, pid);
+    const { userNamespace } = guest;
+    const inode = fstatSync(guest.view.mounts, { bigint: true }).ino;
+    const notes = this.#store && keepListener(this.#store, inode, guest.view.listener);
+    const ground = this.#adopt({ ...guest.view, notes }, pid);
     const facts = factsOf(message);
     this.#post({ kind: "entered", pid, session, ground, userNamespace, facts });
   }
 
-  #adopt({ listener, mounts, names }: AdoptedView, pid?: number): GroundId {
+  #adopt({ listener, mounts, names, notes }: AdoptedView, pid?: number): GroundId {
     const held = this.#grounds.add(mounts, names);
     const ground = held.mnt;
     if (pid !== undefined) this.#paths?.enter(held, pid, pid);
-    const guests = new NotifyListener(listener);
+    this.#listen(listener, notes, ground);
+    return ground;
+  }
+
+  #listen(listener: number, notes: number | undefined, ground: GroundId): void {
+    const guests = notifyListener(listener, notes);
     guests.takeTurns();
     this.#listeners.set(listener, guests);
     this.#outermost.set(listener, ground);
-    return ground;
   }
 
   /** Somebody outside the view, who may open its session, wants the control socket. */

@@ -91,6 +91,8 @@ export interface AdoptedView {
   readonly listener: number;
   readonly mounts: number;
   readonly names: number;
+  /** Where its calls are noted; undefined: nowhere, nobody would take over. */
+  readonly notes?: number | undefined;
 }
 
 /**

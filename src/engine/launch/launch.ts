@@ -4,7 +4,7 @@
  * namespaces, installs the filter and becomes the command.
  */
 import { readFileSync } from "node:fs";
-import { type Address, type Argument, CLONE } from "../../sys/index.ts";
+import { type Address, type Argument, CLONE, type Step } from "../../sys/index.ts";
 import {
   type FilterRule,
   type MountSpec,
@@ -15,6 +15,7 @@ import {
 import { installFilter, openNamespaces, viewFilter } from "./launch-filter.ts";
 import { beTraced, enterOutside, type OutsideView, outsideRules } from "./launch-outside.ts";
 import { Launcher, MESSAGE, type ViewFacts } from "./launch-steps.ts";
+import { keepStore } from "./store-program.ts";
 
 const O_RDWR_NOCTTY_CLOEXEC = 0o2000402;
 /** Gives up the controlling terminal (ioctl_tty(2)). */
@@ -75,6 +76,8 @@ export interface SupervisorPlan {
   readonly maps: IdentityMaps | undefined;
   /** The supervisor becomes an orphan (its launcher forks); else it stays a child of the caller. */
   readonly orphan: boolean;
+  /** An orphan has a store for its descriptors as its parent. */
+  readonly store: boolean;
   readonly argv: readonly string[];
   readonly environment: readonly string[];
 }
@@ -85,13 +88,13 @@ export function supervisorProgram(plan: SupervisorPlan): Uint8Array {
   const { program } = launcher;
   leaveTerminal(launcher);
   if (plan.maps !== undefined) ownUserNamespace(launcher, plan.maps);
-  const execute = (): void =>
-    launcher.execute(
-      plan.argv[0]!,
-      [plan.argv[0]!],
-      program.strings(plan.argv),
-      program.strings(plan.environment),
-    );
+  const [argv, environment] = [program.strings(plan.argv), program.strings(plan.environment)];
+  const execute = (): void => launcher.execute(plan.argv[0]!, [plan.argv[0]!], argv, environment);
+  // Said by the supervisor itself: were its parent to say it, nobody would if that were killed.
+  const begin = (self: Step): void => {
+    launcher.send(MESSAGE.running, self);
+    execute();
+  };
   if (plan.orphan) {
     const fork = launcher.step("a process", SYS.clone, [SIGCHLD, 0, 0, 0, 0]);
     // In the child clone returns 0, and there is no process 0: that failure is its path.
@@ -100,13 +103,9 @@ export function supervisorProgram(plan: SupervisorPlan): Uint8Array {
     isParent.onFailure = child;
     launcher.step("end", SYS.exit_group, [0]);
     launcher.continueAt(child);
-    // Said by the supervisor itself: were its parent to say it, nobody would if that were killed.
-    launcher.send(MESSAGE.running, child);
-  } else {
-    const self = launcher.step("pid", SYS.getpid, []);
-    launcher.send(MESSAGE.running, self);
-  }
-  execute();
+    if (plan.store) keepStore(launcher, plan.session, { first: begin, next: execute });
+    else begin(child);
+  } else begin(launcher.step("pid", SYS.getpid, []));
   return launcher.compile();
 }
 

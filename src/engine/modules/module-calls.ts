@@ -153,7 +153,7 @@ export class ModuleCalls {
   #turnsOf(pid: number): ModuleTurns {
     const { grounds, standpoint } = this.#options;
     const ground = this.#views.size === 1 ? undefined : grounds.of(pid, standpoint)?.mnt;
-    return this.#views.get(ground) ?? this.#views.get(undefined)!;
+    return grounds.nearest(this.#views, ground);
   }
 
   /** @param tries how often it has been decided about, each time on other files */

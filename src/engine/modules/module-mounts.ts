@@ -100,7 +100,7 @@ export class ModuleMounts {
   #typesIn(pid: number): ReadonlyMap<string, string> {
     const { grounds, standpoint } = this.#options;
     const ground = this.#types.size === 1 ? undefined : grounds.of(pid, standpoint)?.mnt;
-    return this.#types.get(ground) ?? this.#types.get(undefined)!;
+    return grounds.nearest(this.#types, ground);
   }
 
   /** The main thread has a device, or none. */

@@ -24,14 +24,25 @@ import {
   type ViewFacts,
 } from "../launch/launch-steps.ts";
 import type { WorkerCommand } from "../calls/notify-worker.ts";
+import { FdStore } from "./fd-store.ts";
+import { closeAdopted, keepNewView, type KeptGround } from "./kept-views.ts";
 
 export interface DoorWorkerData {
-  /** Session of the launcher that the server was started for. */
-  readonly session: number;
+  /** Session of the launcher that the server was started for; undefined: it takes over. */
+  readonly session: number | undefined;
   /** Undefined: another server has the place; this one has the first view only. */
   readonly listening: number | undefined;
-  /** `WorkerCommand`s come here; closed: end. */
+  /** `WorkerCommand`s and `AdoptCommand`s come here; closed: end. */
   readonly commands: number;
+  /** Memory of the store. */
+  readonly store: SharedArrayBuffer;
+}
+
+/** A quiet view of a server that is gone; its descriptors then belong to the door. */
+export interface AdoptCommand {
+  readonly kind: "adopt";
+  readonly ground: string;
+  readonly view: AdoptedView;
 }
 
 export type DoorEvent =
@@ -61,6 +72,8 @@ export type DoorEvent =
       readonly userNamespace: bigint;
       readonly facts: ViewFacts;
       readonly view: AdoptedView;
+      /** Undefined: nothing of it is in the store. */
+      readonly kept: KeptGround | undefined;
     }
   /** A view's first call waits, or somebody who wants to enter it: it is the door's no more. */
   | { readonly kind: "wake"; readonly ground: GroundId }
@@ -79,11 +92,13 @@ class Door {
   readonly #quiet = new Map<number, GroundId>();
   readonly #views = new Map<GroundId, AdoptedView>();
   readonly #watched = new PollSet();
+  readonly #store: FdStore;
   #changed = true;
 
   constructor(data: DoorWorkerData) {
     this.#data = data;
-    this.#sessions.add(data.session);
+    this.#store = new FdStore(data.store);
+    if (data.session !== undefined) this.#sessions.add(data.session);
   }
 
   run(): void {
@@ -119,9 +134,12 @@ class Door {
     const message = receiveMessage(this.#data.commands);
     if (message === undefined) return false;
     this.#changed = true;
-    const command = JSON.parse(new TextDecoder().decode(message.octets)) as WorkerCommand;
+    const command = JSON.parse(new TextDecoder().decode(message.octets)) as
+      | WorkerCommand
+      | AdoptCommand;
     const ground = BigInt(command.ground);
-    if (command.kind === "watch") this.#watchedProcesses.set(command.descriptor, ground);
+    if (command.kind === "adopt") this.#adopt(ground, command.view);
+    else if (command.kind === "watch") this.#watchedProcesses.set(command.descriptor, ground);
     // A view that is quiet no more has its socket from the main thread.
     else if (command.kind === "listen" && this.#views.has(ground)) {
       this.#quiet.set(command.descriptor, ground);
@@ -150,7 +168,7 @@ class Door {
     const isOver = descriptor === view?.listener && (events & POLLIN) === 0;
     this.#views.delete(ground);
     for (const [one, of] of this.#quiet) if (of === ground) this.#quiet.delete(one);
-    if (isOver) for (const one of Object.values(view)) closeDescriptor(one as number);
+    if (isOver) closeAdopted(view, this.#store);
     this.#post({ kind: isOver ? "left" : "wake", ground });
   }
 
@@ -192,13 +210,20 @@ class Door {
   #enter(session: number, message: SessionMessage, pid: number): void {
     const guest = enteredGuest(message);
     if (guest === undefined) return;
-    const { view, userNamespace } = guest;
-    const ground = fstatSync(view.mounts, { bigint: true }).ino;
+    const { userNamespace } = guest;
+    const ground = fstatSync(guest.view.mounts, { bigint: true }).ino;
+    const facts = factsOf(message);
+    const known = { ground: String(ground), userNamespace: String(userNamespace), pid, facts };
+    const { notes, kept } = keepNewView(this.#store, guest.view, known) ?? {};
+    const view = { ...guest.view, notes };
+    this.#adopt(ground, view);
+    this.#post({ kind: "entered", session, pid, ground, userNamespace, facts, view, kept });
+  }
+
+  #adopt(ground: GroundId, view: AdoptedView): void {
     this.#changed = true;
     this.#views.set(ground, view);
     this.#quiet.set(view.listener, ground);
-    const facts = factsOf(message);
-    this.#post({ kind: "entered", session, pid, ground, userNamespace, facts, view });
   }
 }
 

@@ -25,7 +25,13 @@ import type { InsertOptions } from "../modules/modules.ts";
 import { ViewModules } from "../modules/view-modules.ts";
 import { answerNetwork, sayTo } from "../launch/launcher-answers.ts";
 import type { AdoptedView } from "../launch/launch-steps.ts";
-import type { NotifyWorkerData, NotifyWorkerEvent, WorkerCommand } from "../calls/notify-worker.ts";
+import type {
+  MoreOfView,
+  NotifyWorkerData,
+  NotifyWorkerEvent,
+  WorkerCommand,
+} from "../calls/notify-worker.ts";
+import type { KeptView } from "./kept-views.ts";
 import { removeLeftovers } from "./leftovers.ts";
 import { interruptBlocked, watchPaths } from "../calls/relief-watch.ts";
 import { Relief } from "../calls/relief.ts";
@@ -97,6 +103,7 @@ class Supervisor {
         const modules = this.#modules.firstTraps;
         return { ...withoutTrace(config.traps), ...(modules === undefined ? {} : { modules }) };
       },
+      host?.store,
     );
     registerViewOperations(this.#control, this.#book);
     this.#modules.register(this.#control);
@@ -114,6 +121,7 @@ class Supervisor {
       modules: { control: port2, bell },
       traps: config.traps,
       traceTo: SPAWNED_TRACE,
+      store: host?.store.memory,
     };
     this.#lifeline = config.lifeline === undefined ? undefined : this.#watch(config.lifeline);
   }
@@ -139,9 +147,15 @@ class Supervisor {
   }
 
   /** Gives a hosted view its worker. */
-  wake(adopted: AdoptedView): void {
+  wake(adopted: AdoptedView, more?: MoreOfView): void {
     this.#beginModules([]);
-    this.#work({ ...this.#shared, session: undefined, adopted, listening: this.#listening });
+    const listening = this.#listening;
+    this.#work({ ...this.#shared, session: undefined, adopted, listening, more });
+  }
+
+  /** Goes on with views of a server that is gone. */
+  restore(views: ReadonlyMap<number, KeptView>): void {
+    this.#book.restore(views, this.#processes);
   }
 
   #beginModules(wanted: readonly InsertOptions[]): void {
@@ -241,10 +255,10 @@ class Supervisor {
       watchPaths(this.#relief, { ...shared, paths, pid }, (one) => void this.on(one));
     }
     const name = this.#config.name ?? event.facts.name;
+    const known = { ground, pid, session, name, userNamespace, kept: event.kept };
     // The socket of the one view of a supervisor of its own is there from the beginning.
-    if (this.#config.name === undefined && name !== undefined) this.#book.listen(name, ground);
-    const known = { ground, pid, session, name, userNamespace };
-    this.#book.addOutermost({ ...known, processes: this.#processes, outside });
+    const isNews = this.#config.name === undefined;
+    this.#book.addOutermost({ ...known, processes: this.#processes, outside }, isNews);
     this.#report({ kind: "ready", pid });
   }
 

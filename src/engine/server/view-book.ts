@@ -4,9 +4,11 @@
  * is over, so one of its processes is watched; when that ends, another takes its place, until there
  * is none.
  */
+import { rmSync } from "node:fs";
 import { V2Error } from "../../base/index.ts";
 import {
   closeDescriptor,
+  listenAgain,
   listenSessions,
   namespaceId,
   pidfdOpen,
@@ -30,6 +32,8 @@ import {
   renameView,
   sessionSocketPath,
 } from "./run-directory.ts";
+import type { FdStore } from "./fd-store.ts";
+import { type KeptGround, type KeptView, ViewFile } from "./kept-views.ts";
 import type { ViewNet } from "../launch/view-net.ts";
 import { processesInside, type ViewProcesses } from "./view-processes.ts";
 import type { ViewState } from "../control/view-state.ts";
@@ -48,6 +52,8 @@ interface Entry {
   /** The session that makes it, as long as it is made. */
   readonly session: number | undefined;
   readonly net: readonly ViewNet[];
+  /** What is kept of it in the store, if there is one. */
+  readonly file: ViewFile | undefined;
   /** Pulls out what `keepCables` was given. */
   unplug: (() => void) | undefined;
   /** A process of the view. */
@@ -81,6 +87,7 @@ export class ViewBook {
   /** Cables of outermost views that are not complete, by the session that makes them. */
   readonly #cables = new Map<number, () => void>();
   readonly #aliases: FsAliases;
+  readonly #store: FdStore | undefined;
   /** Places of views in the run directory. */
   readonly #registered = new Set<string>();
 
@@ -90,13 +97,16 @@ export class ViewBook {
    * @param modules are told which views there are.
    * @param shared what all views of the supervisor have in common.
    * @param traps of every process that enters a view later.
+   * @param store keeps what another server needs to take over; undefined: none could
    */
   constructor(
     tell: (command: WorkerCommand) => void,
     { tree, modules }: ViewLayers,
     shared: Pick<ViewState, "settings" | "debug" | "rung">,
     traps: () => ViewTraps,
+    store?: FdStore,
   ) {
+    this.#store = store;
     this.#traps = traps;
     this.#tell = tell;
     this.#shared = shared;
@@ -122,6 +132,7 @@ export class ViewBook {
         set: (alias, type) => {
           this.#aliases.set(number, alias, type);
           this.#aliases.publish(this.#running());
+          this.#keep(entry);
         },
       },
     };
@@ -154,7 +165,7 @@ export class ViewBook {
     if (node.name !== undefined) renameView(node.name, name);
     else {
       claimViewName(name);
-      this.listen(name, entry.ground);
+      this.listen(name, entry.ground, entry.file);
     }
     this.#forget(entry, node.name !== undefined);
     node.name = name;
@@ -171,16 +182,21 @@ export class ViewBook {
     return this.#entries.get(ground)?.node.id ?? 0;
   }
 
-  /** Enters an outermost view; its name is claimed already. */
+  /** Enters an outermost view; its name is claimed already. @param isNews it listens nowhere yet */
   addOutermost(
     view: Pick<Entry, "ground" | "pid" | "userNamespace" | "processes" | "outside"> & {
       readonly name: string | undefined;
       readonly session: number;
+      readonly kept?: KeptGround | undefined;
     },
+    isNews: boolean,
   ): void {
-    const { name, session, ...facts } = view;
+    const { name, session, kept, ...facts } = view;
+    const file = this.#file(kept);
+    if (isNews && name !== undefined) this.listen(name, facts.ground, file);
     const entry: Entry = {
       ...facts,
+      file,
       node: this.isEmpty ? this.#first : this.#tree.open(),
       isBound: false,
       isBorn: true,
@@ -196,9 +212,15 @@ export class ViewBook {
     this.#watch(entry);
   }
 
+  #file(kept: KeptGround | undefined): ViewFile | undefined {
+    if (this.#store === undefined || kept === undefined) return undefined;
+    return ViewFile.make(this.#store, kept);
+  }
+
   /** A view may be entered by its name, which is claimed. */
-  listen(name: string, ground: GroundId): void {
+  listen(name: string, ground: GroundId, file: ViewFile | undefined): void {
     const descriptor = listenSessions(sessionSocketPath(name));
+    file?.listen(descriptor);
     this.#tell({ kind: "listen", descriptor, ground: String(ground) });
   }
 
@@ -226,6 +248,7 @@ export class ViewBook {
     } catch (error) {
       answer = new Uint8Array(0);
       this.#tell({ kind: "forget", ground: String(event.ground) });
+      if (event.kept !== undefined) this.#store?.drop([event.kept.mounts, event.kept.names]);
       const remedy = error instanceof V2Error ? error.remedy : undefined;
       const more = remedy === undefined ? "" : `    ${remedy}\n`;
       sayTo(event.standardError, `v2 view: ${(error as Error).message}\n${more}`);
@@ -240,7 +263,9 @@ export class ViewBook {
     const { ground, pid, userNamespace, session } = event;
     if (name !== undefined) claimViewName(name);
     const node = this.#tree.open(parent.node.id, name);
+    const file = this.#file(event.kept);
     const entry: Entry = {
+      file,
       node,
       ground,
       userNamespace,
@@ -254,8 +279,59 @@ export class ViewBook {
     };
     this.#entries.set(ground, entry);
     this.#publish();
-    if (name !== undefined) this.listen(name, ground);
+    if (name !== undefined) this.listen(name, ground, file);
     this.#watch(entry);
+  }
+
+  /**
+   * Enters the views that another server has left, the outermost first.
+   * @param processes of the outermost one
+   */
+  restore(views: ReadonlyMap<number, KeptView>, processes: ViewProcesses): void {
+    for (const [number, view] of views) {
+      const { id, parent, name, isBound, net, pid, listening } = view;
+      if (parent !== undefined && this.#tree.node(parent) === undefined) continue;
+      const [ground, userNamespace] = [BigInt(view.ground), BigInt(view.userNamespace)];
+      const entry: Entry = {
+        file: this.#store && ViewFile.of(this.#store, number, view),
+        node: parent === undefined ? this.#first : this.#tree.open(parent, name, id),
+        ground,
+        userNamespace,
+        processes: parent === undefined ? processes : processesInside(userNamespace),
+        pid,
+        isBound,
+        isBorn: true,
+        session: undefined,
+        net,
+        unplug: undefined,
+      };
+      entry.node.name = name;
+      this.#entries.set(ground, entry);
+      // Where one without a name was registered tells its server.
+      if (name === undefined) {
+        forgetView(placeOf({ name: "", supervisorPid: view.server, view: id }));
+      }
+      if (listening !== undefined) {
+        listenAgain(listening);
+        this.#tell({ kind: "listen", descriptor: listening, ground: view.ground });
+      } else if (name !== undefined) {
+        // The server was killed as soon as the view began.
+        rmSync(sessionSocketPath(name), { force: true });
+        this.listen(name, ground, entry.file);
+      }
+    }
+    for (const { ground, aliases } of views.values()) {
+      const id = this.#entries.get(BigInt(ground))?.node.id;
+      if (id === undefined) continue;
+      for (const [alias, type] of Object.entries(aliases)) this.#aliases.set(id, alias, type);
+    }
+    this.#publish();
+    for (const entry of this.#entries.values()) {
+      this.#register(entry);
+      // Its number may be another process's by now.
+      if (namespaceId(entry.pid, "mnt") === entry.ground) this.#watch(entry);
+      else this.ended(entry.ground);
+    }
   }
 
   /** The networks of the view inside a view that a session makes. */
@@ -313,6 +389,7 @@ export class ViewBook {
       if (gone.node.parent !== undefined) this.#say(gone, "ends");
       gone.unplug?.();
       this.#tell({ kind: "forget", ground: String(gone.ground) });
+      gone.file?.drop();
       this.#forget(gone);
     }
     for (const left of this.#entries.values()) if (!this.#isListed(left)) this.#forget(left);
@@ -322,6 +399,23 @@ export class ViewBook {
   /** Ends every view. */
   closeAll(): void {
     for (const { ground } of this.#entries.values()) this.close(ground);
+  }
+
+  /** Writes down what another server would have to know. */
+  #keep({ file, node, ground, userNamespace, pid, isBound, net }: Entry): void {
+    file?.write({
+      ground: String(ground),
+      userNamespace: String(userNamespace),
+      id: node.id,
+      server: process.pid,
+      parent: node.parent,
+      name: node.name,
+      pid,
+      isBound,
+      net,
+      outermost: String([...this.#entries.values()][0]!.ground),
+      aliases: this.#aliases.of(node.id),
+    });
   }
 
   /** Views that were made in a view. */
@@ -351,6 +445,7 @@ export class ViewBook {
   }
 
   #register(entry: Entry): void {
+    this.#keep(entry);
     const { node, pid, userNamespace, outside } = entry;
     if (!this.#isListed(entry)) return;
     const above = node.parent === undefined ? undefined : this.#tree.node(node.parent);

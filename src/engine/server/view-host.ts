@@ -5,21 +5,31 @@
 import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import { closeDescriptor, sendMessage, sessionPair } from "../../sys/index.ts";
-import type { DoorEvent, DoorWorkerData } from "./door-worker.ts";
+import type { AdoptCommand, DoorEvent, DoorWorkerData } from "./door-worker.ts";
+import { FdStore } from "./fd-store.ts";
+import { type KeptListener, keepPlace, type KeptView, takeKept, ViewFile } from "./kept-views.ts";
 import type { GroundId } from "../calls/grounds.ts";
 import type { Interpreter, LaunchAnswers } from "../launch/launch-answer.ts";
 import { answerNetwork } from "../launch/launcher-answers.ts";
 import type { AdoptedView } from "../launch/launch-steps.ts";
-import type { NotifyWorkerEvent, WorkerCommand } from "../calls/notify-worker.ts";
+import type { MoreOfView, NotifyWorkerEvent, WorkerCommand } from "../calls/notify-worker.ts";
 import { forgetView } from "./run-directory.ts";
 import { SPAWNED_SESSION, type SupervisorConfig } from "../start.ts";
-import { idleMs, programIdentity, type ServerPlace, takeServerPlace } from "./view-server.ts";
+import {
+  idleMs,
+  placeOf,
+  programIdentity,
+  type ServerPlace,
+  takeServerPlace,
+} from "./view-server.ts";
 
 type Entered = Extract<DoorEvent, { kind: "entered" }>;
 
 /** What a supervisor needs of the process that hosts it. */
 export interface SupervisorHost {
   readonly userNamespace: bigint;
+  /** Keeps what another server needs to take over. */
+  readonly store: FdStore;
   /** Tells the door about a view that has no worker. */
   tellDoor(command: WorkerCommand): void;
   /** The supervisor has ended its view. */
@@ -32,7 +42,9 @@ export interface HostedSupervisor {
   /** The cables of the view that a session has made are pulled out when it ends. */
   keepCables(session: number, unplug: () => void): void;
   /** Gives the view a worker. */
-  wake(view: AdoptedView): void;
+  wake(view: AdoptedView, more?: MoreOfView): void;
+  /** Goes on with views of a server that is gone, by the numbers of their files. */
+  restore(views: ReadonlyMap<number, KeptView>): void;
   endView(): void;
 }
 
@@ -47,6 +59,7 @@ export class ViewHost {
   readonly #config: SupervisorConfig;
   readonly #make: HostedSupervisorMaker;
   readonly #place: ServerPlace | undefined;
+  readonly #store = new FdStore();
   readonly #identity = programIdentity();
   readonly #commands: number;
   readonly #views = new Map<GroundId, { supervisor: HostedSupervisor; view: AdoptedView }>();
@@ -64,13 +77,19 @@ export class ViewHost {
   constructor(config: SupervisorConfig, make: HostedSupervisorMaker) {
     this.#config = config;
     this.#make = make;
-    this.#place = takeServerPlace();
+    // Before anything else is opened: what is open is the last server's.
+    const left = FdStore.isResumed(SPAWNED_SESSION) ? takeKept(this.#store) : undefined;
+    this.#place = left?.place === undefined ? takeServerPlace() : placeOf(left.place);
+    if (this.#place !== undefined && left?.place === undefined) {
+      keepPlace(this.#store, this.#place.listening);
+    }
     const [commands, theirs] = sessionPair();
     this.#commands = commands;
     const workerData: DoorWorkerData = {
-      session: SPAWNED_SESSION,
+      session: left === undefined ? SPAWNED_SESSION : undefined,
       listening: this.#place?.listening,
       commands: theirs,
+      store: this.#store.memory,
     };
     const file = fileURLToPath(new URL("./door-worker.js", import.meta.url));
     const door = new Worker(file, { workerData, trackUnmanagedFds: false });
@@ -81,6 +100,39 @@ export class ViewHost {
     });
     for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
       process.on(signal, () => this.#end(0));
+    }
+    if (left === undefined) return;
+    this.#isFirst = false;
+    this.#takeOver(left.views, left.listeners);
+    this.#store.hasTakenOver();
+    this.#stayForAWhile();
+  }
+
+  /** Goes on with the views of the last server. */
+  #takeOver(views: ReadonlyMap<number, KeptView>, listeners: readonly KeptListener[]): void {
+    for (const outermost of views.values()) {
+      const { ground, mounts, names } = outermost;
+      if (outermost.parent !== undefined) continue;
+      const ours = new Map([...views].filter(([, view]) => view.outermost === ground));
+      const inside = [...ours.values()].filter((view) => view !== outermost);
+      const grounds = inside.map((view) => {
+        const around = [...ours.values()].find(({ id }) => id === view.parent) ?? outermost;
+        const within = { user: BigInt(view.userNamespace), parent: BigInt(around.ground) };
+        return { mounts: view.mounts, names: view.names, within };
+      });
+      const known = new Set([...ours.values()].map((view) => view.ground));
+      const [first, ...others] = listeners.filter((one) => known.has(String(one.ground)));
+      if (first === undefined) {
+        // Its last process has ended meanwhile.
+        for (const [number, view] of ours) ViewFile.of(this.#store, number, view).forget(view);
+        continue;
+      }
+      const view = { listener: first.listener, mounts, names, notes: first.notes };
+      const supervisor = this.#supervise(BigInt(ground), BigInt(outermost.userNamespace), view);
+      if (first.isQuiet && others.length + grounds.length === 0) {
+        this.#tell({ kind: "adopt", ground, view });
+      } else supervisor.wake(view, { listeners: others, grounds });
+      supervisor.restore(ours);
     }
   }
 
@@ -146,17 +198,27 @@ export class ViewHost {
   }
 
   #enter(event: Entered): void {
-    const { facts, ground, userNamespace, session, view } = event;
+    const { facts, ground, userNamespace, session, view, kept, pid } = event;
     if (this.#isFirst && this.#config.interpreter !== undefined) {
       this.#answers ??= makeAnswers(this.#config.interpreter);
     }
     this.#isFirst = false;
     this.#claimed.delete(session);
+    const supervisor = this.#supervise(ground, userNamespace, view);
+    const unplug = this.#cables.get(session);
+    this.#cables.delete(session);
+    if (unplug !== undefined) supervisor.keepCables(session, unplug);
+    void supervisor.on({ kind: "entered", session, pid, ground, userNamespace, facts, kept });
+  }
+
+  /** Makes the supervisor of an outermost view. */
+  #supervise(ground: GroundId, userNamespace: bigint, view: AdoptedView): HostedSupervisor {
     const { rung } = this.#config;
     const engine = rung === undefined ? {} : { rung };
     const config = { name: undefined, net: [], lifeline: undefined, traps: {}, ...engine };
     const supervisor = this.#make(config, {
       userNamespace,
+      store: this.#store,
       tellDoor: (command) => this.#tell(command),
       over: () => {
         // The kernel has perhaps given the number to a new view, which has entered meanwhile.
@@ -165,13 +227,10 @@ export class ViewHost {
       },
     });
     this.#views.set(ground, { supervisor, view });
-    const unplug = this.#cables.get(session);
-    this.#cables.delete(session);
-    if (unplug !== undefined) supervisor.keepCables(session, unplug);
-    void supervisor.on({ kind: "entered", session, pid: event.pid, ground, userNamespace, facts });
+    return supervisor;
   }
 
-  #tell(command: WorkerCommand): void {
+  #tell(command: WorkerCommand | AdoptCommand): void {
     sendMessage(this.#commands, new TextEncoder().encode(JSON.stringify(command)));
   }
 
@@ -203,6 +262,7 @@ export class ViewHost {
   #end(code: number): never {
     this.#place?.leave();
     for (const { supervisor } of this.#views.values()) supervisor.endView();
+    this.#store.end();
     closeDescriptor(this.#commands);
     process.exit(code);
   }

@@ -12,6 +12,7 @@ import {
   closeDescriptor,
   connectSession,
   isListening,
+  listenAgain,
   listenSessions,
   nameSenders,
   namespaceId,
@@ -71,7 +72,17 @@ export function takeServerPlace(): ServerPlace | undefined {
   rmSync(path, { force: true });
   const listening = listenSessions(path);
   nameSenders(listening);
-  const { ino } = statSync(path, { bigint: true });
+  return placeAt(path, listening);
+}
+
+/** The place that a server which is gone has had. @param listening its socket */
+export function placeOf(listening: number): ServerPlace {
+  listenAgain(listening);
+  return placeAt(serverSocketPath(), listening);
+}
+
+function placeAt(path: string, listening: number): ServerPlace {
+  const ino = statSync(path, { bigint: true, throwIfNoEntry: false })?.ino;
   return {
     listening,
     leave(): void {
