@@ -3,6 +3,7 @@ export * from "./accounts.ts";
 export * from "./bell.ts";
 export * from "./call-notes.ts";
 export * from "./credentials.ts";
+export * from "./deputy-calls.ts";
 export * from "./descriptor.ts";
 export * from "./epoll.ts";
 export * from "./fd-passing.ts";
