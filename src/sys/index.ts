@@ -17,6 +17,8 @@ export * from "./guest-writes.ts";
 export * from "./host-settings.ts";
 export * from "./huge-pages.ts";
 export * from "./inherited.ts";
+export * from "./injected-code.ts";
+export * from "./injection.ts";
 export * from "./interrupt.ts";
 export * from "./launch-program.ts";
 export * from "./libc.ts";

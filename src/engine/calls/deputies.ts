@@ -25,6 +25,9 @@ export const DEPUTIES_MAX = 64;
 /** Threads that are kept while nobody needs them. */
 const FREE_MAX = 4;
 const LOOK_MS = 5;
+/** How often, and how long each time, the end of what acts is awaited. */
+const CLOSE_TRIES = 100;
+const CLOSE_LOOK_MS = 2;
 
 /** What is to be done with a descriptor, which belongs to the deputy. */
 export type DeputyAct =
@@ -100,10 +103,14 @@ export class Deputies {
   /** Interrupts all: a thread that waits would keep the process. */
   close(): void {
     clearInterval(this.#timer);
-    for (const deputy of this.#deputies) {
-      interrupt(deputy);
-      void deputy.worker.terminate();
+    // One that was about to wait has missed the first signal.
+    for (let tries = 0; tries < CLOSE_TRIES; tries++) {
+      const acting = this.#deputies.filter(isActing);
+      if (acting.length === 0) break;
+      for (const deputy of acting) interrupt(deputy);
+      Atomics.wait(acting[0]!.words, DEPUTY.acting, 1, CLOSE_LOOK_MS);
     }
+    for (const { worker } of this.#deputies) void worker.terminate();
   }
 
   #another(): Deputy | undefined {
@@ -155,6 +162,8 @@ export function statusOf(thread: number): string {
   }
 }
 
-function interrupt({ words }: Deputy): void {
-  if (Atomics.load(words, DEPUTY.acting) === 1) interruptThread(words[DEPUTY.thread]!);
+const isActing = ({ words }: Deputy): boolean => Atomics.load(words, DEPUTY.acting) === 1;
+
+function interrupt(deputy: Deputy): void {
+  if (isActing(deputy)) interruptThread(deputy.words[DEPUTY.thread]!);
 }

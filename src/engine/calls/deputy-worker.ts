@@ -62,6 +62,7 @@ function inItsName(call: DeputyCall): number {
     return perform(call);
   } finally {
     Atomics.store(words, DEPUTY.acting, 0);
+    Atomics.notify(words, DEPUTY.acting);
     standIn.rest();
   }
 }
