@@ -1,13 +1,16 @@
 /**
- * Serves a directory to the module `remote`: `node remote-server.mjs DIRECTORY PORT|SOCKET`.
- * Whoever can connect can read and write it: use a socket, or a port of a network that you trust.
+ * Serves a directory to the module `remote`: `node remote-server.mjs DIRECTORY PORT|SOCKET [run]`.
+ * Whoever can connect can read and write it, and with `run` start its programs: use a socket, or a
+ * port of a network that you trust.
  */
+import { spawn } from "node:child_process";
 import * as fs from "node:fs/promises";
 import { createServer } from "node:net";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
+import { pass } from "./remote-run.mjs";
 
-const [directory, place] = process.argv.slice(2);
+const [directory, place, run] = process.argv.slice(2);
 const root = await fs.realpath(directory);
 /** Names only: `..` ends at the root, and links of the directory are not followed out of it. */
 const at = async (path) => {
@@ -69,16 +72,56 @@ const OPERATIONS = {
   chmod: async (path, mode) => fs.chmod(await at(path), mode),
 };
 
+/** Starts a program whose connection this is; it ends with it. Gives what its lines mean. */
+async function start(socket, { path, argv, env, cwd }) {
+  const line = (message) => `${JSON.stringify(message)}\n`;
+  const refuse = ({ code = "EIO" }) => socket.end(line({ refused: code }));
+  let child;
+  try {
+    if (run !== "run") throw Object.assign(new Error("no programs"), { code: "EACCES" });
+    const [file, directory] = [await at(path), await at(cwd)];
+    // A group of its own, so that all of it ends with the connection.
+    child = spawn(file, argv, { cwd: directory, env, detached: true });
+  } catch (error) {
+    refuse(error);
+    return () => {};
+  }
+  child.on("error", refuse);
+  for (const [name, stream] of Object.entries({ out: child.stdout, err: child.stderr })) {
+    stream.on("data", (octets) => {
+      pass(line({ [name]: octets.toString("base64") }), socket, stream);
+    });
+  }
+  child.stdin.on("error", () => {}); // a program need not read its input
+  child.on("close", (code, signal) => socket.end(line({ code, signal })));
+  socket.on("close", () => {
+    try {
+      process.kill(-child.pid, "SIGKILL");
+    } catch {
+      // All of it has ended.
+    }
+  });
+  return ({ input, signal }) => {
+    if (signal !== undefined) child.kill(signal);
+    else if (input === null) child.stdin.end();
+    else pass(Buffer.from(input, "base64"), child.stdin, socket);
+  };
+}
+
 const server = createServer((socket) => {
   socket.on("error", () => {});
   const lines = createInterface(socket).on("error", () => {});
+  let program;
   lines.on("line", async (line) => {
-    const { id, op, words } = JSON.parse(line);
+    const message = JSON.parse(line);
+    if (message.op === "run") program = start(socket, message);
+    if (program !== undefined) return message.op === "run" || (await program)(message);
+    const { id, op, words } = message;
     const answer = await Promise.resolve()
       .then(() => OPERATIONS[op](...words))
       .then((value) => ({ id, value: value ?? null }))
       .catch((error) => ({ id, code: error.code ?? "EIO" }));
-    socket.write(`${JSON.stringify(answer)}\n`);
+    return socket.write(`${JSON.stringify(answer)}\n`);
   });
 });
 server.listen(/^\d+$/.test(place) ? Number(place) : place, () => {

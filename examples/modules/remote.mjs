@@ -1,15 +1,19 @@
 /**
  * Files of another host: `node remote-server.mjs /srv 7000` there, and here
  * `v2 view -p remote`, then `mount -t remote host:7000 /mnt` (or a socket's path as source).
+ *
+ * Programs of that host, run there: `node remote-server.mjs / 7000 run` there, and here
+ * `mount -t remote -o run=/usr/bin/** host:7000 /mnt`. Programs whose path there matches (several
+ * patterns with colons between) are scripts in the mount that start remote-run.mjs.
  */
-import { createConnection } from "node:net";
 import { createInterface } from "node:readline";
-import { module, vfs } from "virtualsquare/viewos";
+import { fileURLToPath } from "node:url";
+import { module, pathPattern, vfs } from "virtualsquare/viewos";
+import { connectTo } from "./remote-run.mjs";
 
 /** Questions to the server, as lines of JSON; each gets its own answer, in any order. */
 function connect(source) {
-  const [host, port] = source.startsWith("/") ? [source] : source.split(/:(?=\d+$)/);
-  const socket = createConnection(port === undefined ? { path: host } : { host, port });
+  const socket = connectTo(source);
   const waiting = new Map();
   let last = 0;
   let failure;
@@ -34,19 +38,47 @@ function connect(source) {
     });
 }
 
+const RUN = fileURLToPath(new URL("./remote-run.mjs", import.meta.url));
+const quoted = (word) => `'${word.replaceAll("'", String.raw`'\''`)}'`;
+
+/** What stands in the mount for a program that runs there. */
+function script(...words) {
+  const command = [process.execPath, RUN, ...words].map(quoted).join(" ");
+  return Buffer.from(`#!/bin/sh\nexec ${command} "$@"\n`);
+}
+
 export default module("remote", {
-  description: "files of another host",
-  mount: async ({ source }) => {
+  description: "files and programs of another host",
+  mount: async ({ source, target, options: { run } }) => {
     const ask = connect(source);
+    const patterns = run === undefined ? [] : run.split(":").map(pathPattern);
+    const isProgram = (path, { type, mode }) =>
+      type === "file" && (mode & 0o111) !== 0 && patterns.some((pattern) => pattern.test(path));
+    const stat = async (path) => {
+      const found = (await ask("stat", path)) ?? undefined;
+      if (found === undefined || !isProgram(path, found)) return found;
+      return { ...found, mode: found.mode & ~0o222, size: script(source, target, path).length };
+    };
+    const isProgramThere = async (path) =>
+      patterns.length > 0 && isProgram(path, (await ask("stat", path)) ?? {});
+    /** What is shown of a program is not what would be changed. */
+    const change = async (op, path, ...words) => {
+      if (!(await isProgramThere(path))) return ask(op, path, ...words);
+      throw Object.assign(new Error("a program of another host"), { code: "ETXTBSY" });
+    };
     await ask("stat", "/");
     return vfs({
       list: (path) => ask("list", path),
-      stat: async (path) => (await ask("stat", path)) ?? undefined,
-      readAt: async (path, offset, octets) =>
-        Buffer.from(await ask("read", path, offset, octets), "base64"),
+      stat,
+      readAt: async (path, offset, octets) => {
+        if (await isProgramThere(path)) {
+          return script(source, target, path).subarray(offset, offset + octets);
+        }
+        return Buffer.from(await ask("read", path, offset, octets), "base64");
+      },
       writeAt: (path, data, offset) =>
-        ask("write", path, Buffer.from(data).toString("base64"), offset),
-      truncate: (path, size) => ask("truncate", path, size),
+        change("write", path, Buffer.from(data).toString("base64"), offset),
+      truncate: (path, size) => change("truncate", path, size),
       create: (path, mode) => ask("create", path, mode),
       mkdir: (path, mode) => ask("mkdir", path, mode),
       remove: (path) => ask("remove", path),

@@ -96,6 +96,15 @@ export interface VirtualFiles {
   readonly ttl?: number;
 }
 
+/** A time of a description as the kernel counts, also before 1970. @param ms since 1970 */
+export function splitTime(ms: number): { readonly seconds: number; readonly nanoseconds: number } {
+  const seconds = Math.floor(ms / 1000);
+  const nanoseconds = Math.round((ms - seconds * 1000) * 1e6);
+  return { seconds, nanoseconds: Math.min(nanoseconds, NANOSECONDS_MAX) };
+}
+
+const NANOSECONDS_MAX = 999_999_999;
+
 /** Gives a description its type; nothing is added. */
 export function virtualFiles<T extends VirtualFiles>(files: T): T {
   return files;

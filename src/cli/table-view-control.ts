@@ -151,10 +151,26 @@ export const VIEW_CONTROL_COMMANDS: readonly CommandSpec[] = [
     name: "view attach",
     group: GROUP,
     aliases: ["um_attach"],
-    summary: "take a running process into the view, where that is possible",
-    usage: "PID",
-    options: {},
-    examples: [["um_attach 4711", "or why not"]],
+    summary: "take a running process into a view, where that is possible",
+    usage: "[-V NAME] [--json] PID | NAME PID",
+    details: [
+      "The process goes on where it is, and sees the view's mounts, names and network from its next call on. What it has open stays what it was.",
+      "It must be your own, of one thread (in a view without namespaces of any number), and in no view yet. Exit code 3: no such process or view, 69: not possible, 77: not allowed.",
+      "Works from outside: the kernel lets no process in a view's user namespace trace one outside of it. In a view without namespaces (engine C) NAME may be left out.",
+    ],
+    options: {
+      viewname: {
+        type: "string",
+        short: "V",
+        value: "NAME",
+        help: "the view; default: the one you are in",
+      },
+      json: JSON_OPTION,
+    },
+    examples: [
+      ["v2 view attach alice 4711", "process 4711 sees what alice sees"],
+      ["um_attach -V alice $$", "this shell, from now on"],
+    ],
     load: () => import("./um-attach.ts"),
   },
 ];

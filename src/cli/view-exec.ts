@@ -4,8 +4,7 @@ import {
   becomeGuest,
   connectToView,
   existingView,
-  findView,
-  listViews,
+  runningView,
   sessionOfOwnView,
 } from "../engine/index.ts";
 import { inheritedDescriptors } from "../sys/index.ts";
@@ -23,15 +22,7 @@ export async function run(invocation: Invocation): Promise<number> {
       exitCode: EXIT.usage,
     });
   }
-  const view = findView(name);
-  if (view === undefined) {
-    const running = listViews().map((known) => known.name);
-    throw new V2Error("NO_VIEW", `no view named '${name}' is running`, {
-      remedy:
-        running.length === 0 ? "start one: v2 view --name N" : `running: ${running.join(", ")}`,
-      exitCode: EXIT.notFound,
-    });
-  }
+  const view = runningView(name);
   const inside = sessionOfOwnView();
   const session = inside ?? connectToView(name);
   const command = argv.length > 0 ? argv : [process.env["SHELL"] ?? "/bin/sh"];

@@ -16,9 +16,11 @@ export {
   type RegisteredView,
   runDirectory,
   runFolder,
+  runningView,
   sessionSocketPath,
   tidyRunDirectory,
 } from "./server/run-directory.ts";
+export { attachProcess, type AttachedProcess } from "./attach.ts";
 export type { ViewRequest } from "./launch/launch-answer.ts";
 export { identityMaps } from "./launch/launch.ts";
 export { nativeLauncher } from "./launch/native-launcher.ts";

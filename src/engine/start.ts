@@ -374,8 +374,8 @@ export function existingView(view: RegisteredView): Destination {
   return newView({ supervisorPid, hostName: undefined, mounts: [], network: false, outside });
 }
 
-/** What is trapped besides level 0. */
-function trapsOf(enter: Destination, traps: ViewTraps): readonly Trap[] {
+/** What is trapped of a guest besides level 0. */
+export function guestTraps(enter: Destination, traps: ViewTraps): readonly Trap[] {
   const own = "outside" in enter ? [{ calls: OUTSIDE_TRAPS }] : [];
   return [...own, ...filterTraps(traps)];
 }
@@ -401,7 +401,7 @@ export function becomeGuest(
     directory: process.cwd(),
     isAfterNode: true,
     openFiles: parentOpenFiles(),
-    traps: isInside ? undefined : trapsOf(enter, traps),
+    traps: isInside ? undefined : guestTraps(enter, traps),
     rules: traps.paths === undefined ? [] : rulesOf(traps.paths),
     command: commandFor(argv, process.env),
   });
@@ -435,7 +435,7 @@ export function spawnGuest(
     directory: options.cwd ?? process.cwd(),
     isAfterNode: true,
     openFiles: parentOpenFiles(),
-    traps: isInside ? undefined : trapsOf(enter, options.traps ?? {}),
+    traps: isInside ? undefined : guestTraps(enter, options.traps ?? {}),
     ...(isBound ? { lifeline: SPAWNED_LIFELINE } : {}),
     command: argv === undefined ? undefined : commandFor(argv, options.env ?? process.env),
   });

@@ -19,11 +19,10 @@ export interface SessionOptions {
   /** open is missing on purpose: answered ENOSYS once, then opening costs no request. */
   readonly noOpen?: boolean;
   readonly noOpendir?: boolean;
-  /** Reads ahead and writes behind that may be under way at once; default 64. */
-  readonly backgroundMax?: number;
 }
 
 export const DATA_OCTETS_MAX = 1 << 20;
+/** Reads ahead and writes behind that may be under way at once. */
 const BACKGROUND_MAX = 64;
 
 /** What was agreed. */
@@ -80,13 +79,12 @@ export function negotiate(
   const asked = options.dataOctetsMax ?? DATA_OCTETS_MAX;
   // Without max_pages a message is 32 pages at most (FUSE_DEFAULT_MAX_PAGES_PER_REQ).
   const dataOctetsMax = (flags & INIT.maxPages) === 0 ? Math.min(asked, 32 * PAGE_OCTETS) : asked;
-  const background = options.backgroundMax ?? BACKGROUND_MAX;
   reply.u32(FUSE_VERSION);
   reply.u32(minor);
   reply.u32(Math.max(request.u32(8), dataOctetsMax)); // read-ahead
   reply.u32(flags);
-  reply.u16(background);
-  reply.u16(Math.ceil((background * 3) / 4)); // when the kernel calls us congested
+  reply.u16(BACKGROUND_MAX);
+  reply.u16((BACKGROUND_MAX * 3) / 4); // when the kernel calls us congested
   reply.u32(dataOctetsMax);
   reply.u32(1); // times are exact to the nanosecond
   reply.u16(dataOctetsMax / PAGE_OCTETS);

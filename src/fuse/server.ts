@@ -18,7 +18,7 @@ export interface FuseWire {
   sendWith(octets: Uint8Array, length: number, data: Uint8Array): void;
 }
 
-export interface ServerOptions extends SessionOptions {
+export interface ServerOptions extends Omit<SessionOptions, "noOpendir"> {
   /** Requests that may wait for promises at once; more are answered EBUSY. Default 1024. */
   readonly pendingMax?: number;
   /** A function of the file system threw: its caller gets EIO, or the errno that it carried. */
@@ -49,7 +49,7 @@ export class FuseServer {
   };
   readonly #files: FileSystem;
   readonly #wire: FuseWire;
-  readonly #options: ServerOptions;
+  readonly #options: ServerOptions & SessionOptions;
   readonly #pending = new Map<number, Exchange>();
   readonly #pendingMax: number;
   readonly #idle: Exchange[] = [];
@@ -63,7 +63,7 @@ export class FuseServer {
     this.#options = {
       ...options,
       noOpen: options.noOpen ?? files.open === undefined,
-      noOpendir: options.noOpendir ?? files.opendir === undefined,
+      noOpendir: files.opendir === undefined,
     };
   }
 

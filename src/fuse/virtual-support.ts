@@ -2,7 +2,7 @@
 import type { AttributeChange, Attributes } from "./file-system.ts";
 import type { PathNode } from "./path-nodes.ts";
 import { CHANGE, MODE } from "./protocol.ts";
-import type { VirtualChange } from "../base/index.ts";
+import { splitTime, type VirtualChange } from "../base/index.ts";
 
 /** An answer of the description that cannot be right. */
 export class NodeError extends Error {
@@ -32,8 +32,7 @@ export function isName(name: unknown): name is string {
 
 /** The one time that a description gives is all three. */
 export function setTimes(attributes: Attributes, ms: number): void {
-  const seconds = Math.floor(ms / 1000);
-  const nanoseconds = Math.round((ms - seconds * 1000) * 1e6);
+  const { seconds, nanoseconds } = splitTime(ms);
   attributes.atime = attributes.mtime = attributes.ctime = seconds;
   attributes.atimeNs = attributes.mtimeNs = attributes.ctimeNs = nanoseconds;
 }

@@ -26,9 +26,10 @@ const STEP = { number: 0, args: 8, stores: 56, next: 64, onFailure: 72, atLeast:
 const STEP_OCTETS = 88;
 
 /**
- * x86_64: rbx = step, rbp = errno cell; both are set by the ten-octet loads in front of the loop.
+ * The machine code that walks the steps. x86_64: rbx = step, rbp = errno cell. An executable sets
+ * both by the ten-octet loads in front of it.
  */
-const LOOP_X86_64 = [
+export const LOOP_X86_64: readonly number[] = [
   [0x48, 0x8b, 0x03], // mov rax, [rbx]            number
   [0x48, 0x8b, 0x7b, 0x08], // mov rdi, [rbx+8]
   [0x48, 0x8b, 0x73, 0x10], // mov rsi, [rbx+16]

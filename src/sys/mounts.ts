@@ -190,7 +190,7 @@ export class Standpoint {
   }
 
   /** Inode that identifies a namespace of a process; undefined: it is gone. */
-  namespaceOf(pid: number, kind: "mnt" | "uts"): bigint | undefined {
+  namespaceOf(pid: number, kind: "mnt" | "uts" | "user"): bigint | undefined {
     if (!this.#identify(this.#proc, `${pid}/ns/${kind}`, this.#theirs)) return undefined;
     return this.#view.getBigUint64(STAT_INODE, true);
   }

@@ -50,8 +50,13 @@ const SIGSET_OCTETS = 8;
 
 /** Words of struct user_regs_struct, x86_64. */
 export const REGISTER = {
+  r15: 0,
+  r14: 1,
+  r13: 2,
+  r12: 3,
   rbp: 4,
   rbx: 5,
+  r11: 6,
   r10: 7,
   r9: 8,
   r8: 9,
@@ -63,6 +68,7 @@ export const REGISTER = {
   originalRax: 15,
   rip: 16,
   cs: 17,
+  flags: 18,
   rsp: 19,
 } as const;
 const REGISTER_WORDS = 27;
@@ -158,6 +164,20 @@ export function waitForStop(tid: number, atOnce = false): Stop | undefined {
     const who = waitCall(tid, octets, WALL | WNOTHREAD | (atOnce ? WNOHANG : 0));
     if (who > 0) return stopOf(who, status[0]!);
     if (who === 0 || errno() !== ERRNO.EINTR) return undefined;
+  }
+}
+
+/** How often a tracee is asked that may not stop. */
+const ASK_MS = 1;
+
+/** Waits for a stop of one tracee; undefined when it does not stop within that time. */
+export function waitForStopWithin(tid: number, ms: number): Stop | undefined {
+  const pause = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+  const end = performance.now() + ms;
+  for (;;) {
+    const stop = waitForStop(tid, true);
+    if (stop !== undefined || performance.now() > end) return stop;
+    Atomics.wait(pause, 0, 0, ASK_MS);
   }
 }
 

@@ -12,10 +12,10 @@ export const DROPPED = {
   suspended: 3,
 } as const;
 
-export type DropReason = keyof typeof DROPPED;
+type DropReason = keyof typeof DROPPED;
 
 /** All reasons, in the order of their numbers. */
-export const DROP_REASONS = Object.keys(DROPPED) as readonly DropReason[];
+const DROP_REASONS = Object.keys(DROPPED) as readonly DropReason[];
 
 /** Frames dropped, by reason. */
 export type DropCounts = { readonly [reason in DropReason]: number };

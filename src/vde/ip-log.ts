@@ -143,7 +143,7 @@ function sourceOf(frame: Uint8Array): Uint8Array | undefined {
  * "ADDRESS/BITS" as the console takes it: bits as atoi(3) reads them, cut to what the address has,
  * all of them without "/"; the rest of the address is cleared.
  */
-export function scanRange(text: string): Prefix | undefined {
+function scanRange(text: string): Prefix | undefined {
   const slash = text.indexOf("/");
   const address = scanAddress(slash < 0 ? text : text.slice(0, slash));
   if (address === undefined) return undefined;

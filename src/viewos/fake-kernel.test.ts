@@ -197,3 +197,38 @@ test("the fake tree keeps the errors of the real one", async () => {
   assert.equal(await kernel.read("/e/f"), "1");
   assert.ok(new GuestErrno("EIO") instanceof Error);
 });
+
+test("links and `..` lead where they do in a real tree, and modules see the real path", async () => {
+  const kernel = new FakeKernel({
+    modules: [module("watch", { on: { open: (call) => call.emulate() } })],
+    files: { "/a/b/f": "1", "/etc/passwd": "root" },
+  });
+  const link = (path: string, target: string) => kernel.call("symlink", { path, target });
+  await link("/a/up", "../etc");
+  await link("/a/b/file", "./../b/f");
+  await link("/deep", "a/b");
+  await link("/a/new", "b/made");
+  const seen = () => (kernel.calls.at(-1)!.fields as { path: string; given: string }).path;
+  assert.equal(await kernel.read("/a/up/passwd"), "root");
+  assert.equal(seen(), "/etc/passwd");
+  assert.equal(await kernel.read("/deep/file"), "1");
+  assert.equal(seen(), "/a/b/f");
+  // `..` behind a link is the parent of what it leads to.
+  await kernel.chdir("/deep");
+  assert.equal(await kernel.read("../../etc/passwd"), "root");
+  assert.equal(await kernel.read("/deep/../b/f"), "1");
+  await kernel.write("/a/new", "2");
+  assert.equal(seen(), "/a/b/made");
+  assert.equal(await kernel.read("/a/b/made"), "2");
+  await kernel.mkdir("/deep/dir");
+  assert.equal(seen(), "/a/b/dir");
+  assert.equal((await kernel.stat("/a/b/dir")).type, "directory");
+  await assert.rejects(kernel.read("/deep/none/../f"), fails("ENOENT"));
+  assert.equal(seen(), "/deep/f");
+  await assert.rejects(kernel.read("/a/b/f/x"), fails("ENOTDIR"));
+  await kernel.unlink("/a/b/file");
+  assert.equal(await kernel.read("/a/b/f"), "1");
+  await kernel.rename("/deep", "/shallow");
+  assert.equal(await kernel.readlink("/shallow"), "a/b");
+  assert.deepEqual([...(await kernel.list("/shallow"))].sort(), ["dir", "f", "made"]);
+});

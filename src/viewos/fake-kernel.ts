@@ -47,6 +47,12 @@ type Performers = {
   readonly [O in Operation]: (fields: OperationFields[O]) => unknown;
 };
 
+/** A path of a call: that of the file, and as given, made absolute and nothing else. */
+interface NamedPath {
+  readonly path: string;
+  readonly given: string;
+}
+
 /** The fake kernel; its methods are the system calls of one process. */
 export class FakeKernel {
   /** Lines of modules: errors, and what they were given no decision for. */
@@ -90,20 +96,41 @@ export class FakeKernel {
       return decision.value;
     }
     const { kind: _, ...others } = decision;
-    return await this.#performers[operation]({ ...fields, ...others });
+    // The call itself is about what it names; what modules are told of it are other words for that.
+    const { given, newGiven } = fields as { readonly given?: string; readonly newGiven?: string };
+    const named = {
+      ...(given === undefined ? {} : { path: given }),
+      ...(newGiven === undefined ? {} : { newPath: newGiven }),
+    };
+    return await this.#performers[operation]({ ...fields, ...named, ...others });
   }
 
-  #path(path: string): string {
-    return absolutePath(this.#directory, path);
+  /**
+   * The path that a call names, as modules see it: that of the file, or of the entry that is made;
+   * where there is none, as given, with `..` resolved by name.
+   * @param how the last name is meant: a file, a file that is made if need be, a link itself, or an
+   *   entry that need not be there
+   */
+  #named(path: string, how: "file" | "made" | "link" | "entry" = "file"): NamedPath {
+    const given = path.startsWith("/") ? path : `${this.#directory}/${path}`;
+    try {
+      const real = this.#tree.resolve(given, how === "file" || how === "made");
+      const known = how === "entry" || how === "made" ? absolutePath(real, "..") : real;
+      if (this.#tree.has(known)) return { path: real, given };
+    } catch {
+      // What is wrong with it is told by the call itself.
+    }
+    return { path: absolutePath("/", given), given };
   }
 
   async mount(type: string, target: string, options = "", source = type): Promise<void> {
-    const path = this.#path(target);
-    await this.call("mount", { type, path, target: path, source, flags: 0, options });
+    const named = this.#named(target);
+    const fields = { type, target: named.path, source, flags: 0, options };
+    await this.call("mount", { ...named, ...fields });
   }
 
   async umount(path: string): Promise<void> {
-    await this.call("umount", { path: this.#path(path), flags: 0 });
+    await this.call("umount", { ...this.#named(path), flags: 0 });
   }
 
   async uname(): Promise<UtsName> {
@@ -126,7 +153,7 @@ export class FakeKernel {
 
   /** open, read to the end, close. */
   async read(path: string): Promise<string> {
-    const fields = { path: this.#path(path), flags: 0, mode: 0, write: false };
+    const fields = { ...this.#named(path), flags: 0, mode: 0, write: false };
     const content = (await this.call("open", fields)) as string | Uint8Array;
     return typeof content === "string" ? content : new TextDecoder().decode(content);
   }
@@ -134,39 +161,40 @@ export class FakeKernel {
   /** open with O_CREAT and O_TRUNC, write, close. */
   async write(path: string, content: string): Promise<void> {
     const flags = O_WRONLY | O_CREAT | O_TRUNC;
-    const file = this.#path(path);
-    const fields = { path: file, flags, mode: 0o666, write: opensForWriting(flags) };
+    const opens = { flags, mode: 0o666, write: opensForWriting(flags) };
+    const fields = { ...this.#named(path, "made"), ...opens };
     const opened = (await this.call("open", fields)) as string;
     await this.#tree.write(opened, content);
   }
 
   async stat(path: string): Promise<VirtualStat> {
-    return (await this.call("stat", { path: this.#path(path) })) as VirtualStat;
+    return (await this.call("stat", this.#named(path))) as VirtualStat;
   }
 
   async list(path: string): Promise<readonly string[]> {
-    const fields = { path: this.#path(path), flags: O_DIRECTORY, mode: 0, write: false };
+    const fields = { ...this.#named(path), flags: O_DIRECTORY, mode: 0, write: false };
     return (await this.call("open", fields)) as readonly string[];
   }
 
   async readlink(path: string): Promise<string> {
-    return (await this.call("readlink", { path: this.#path(path) })) as string;
+    return (await this.call("readlink", this.#named(path, "link"))) as string;
   }
 
   async unlink(path: string): Promise<void> {
-    await this.call("unlink", { path: this.#path(path) });
+    await this.call("unlink", this.#named(path, "link"));
   }
 
   async mkdir(path: string, mode = 0o755): Promise<void> {
-    await this.call("mkdir", { path: this.#path(path), mode });
+    await this.call("mkdir", { ...this.#named(path, "entry"), mode });
   }
 
   async rename(path: string, newPath: string): Promise<void> {
-    await this.call("rename", { path: this.#path(path), newPath: this.#path(newPath) });
+    const { path: to, given: newGiven } = this.#named(newPath, "entry");
+    await this.call("rename", { ...this.#named(path, "link"), newPath: to, newGiven });
   }
 
   async chdir(path: string): Promise<void> {
-    await this.call("chdir", { path: this.#path(path) });
+    await this.call("chdir", this.#named(path));
   }
 
   async #mountType(fields: OperationFields["mount"]): Promise<void> {
@@ -196,7 +224,7 @@ export class FakeKernel {
     const nothing = (): void => {};
     return {
       mount: (fields) => this.#mountType(fields),
-      umount: ({ path }) => tree.umount(path),
+      umount: ({ path }) => tree.umount(tree.resolve(path)),
       sethostname: ({ name }) => void (this.#names = { ...this.#names, nodename: name }),
       setdomainname: ({ name }) => void (this.#names = { ...this.#names, domainname: name }),
       uname: ({ names }) => names,
@@ -225,7 +253,7 @@ export class FakeKernel {
       utimes: exists,
       chdir: async ({ path }) => {
         if ((await tree.stat(path)).type !== "directory") throw new GuestErrno("ENOTDIR", path);
-        this.#directory = path;
+        this.#directory = tree.resolve(path);
       },
       exec: exists,
       connect: ({ addr }) => {

@@ -43,7 +43,7 @@ const encode = (text: string | Uint8Array): Uint8Array =>
 const parentOf = (path: string): string => path.slice(0, path.lastIndexOf("/")) || "/";
 const nameOf = (path: string): string => path.slice(path.lastIndexOf("/") + 1);
 
-/** Paths are absolute and normal. */
+/** Paths are absolute. */
 export class FakeTree {
   readonly #nodes = new Map<string, Node>();
   /** Newest first. */
@@ -77,14 +77,44 @@ export class FakeTree {
     return { files: found.files, inside: inside === "" ? "/" : inside };
   }
 
-  /** The node at a path after its links; the path that they lead to. */
-  #resolve(path: string, links = 0): string {
-    if (links > LINKS_MAX) throw new GuestErrno("ELOOP", path);
-    const node = this.#nodes.get(path);
-    if (node?.type !== "link") return path;
-    const target = new TextDecoder().decode(node.content);
-    const next = target.startsWith("/") ? target : `${parentOf(path)}/${target}`;
-    return this.#resolve(next.replaceAll(/\/+/g, "/"), links + 1);
+  /**
+   * The path that a path really has: links and `..` resolved as path_resolution(7) says. What is
+   * not there has the name that it would get.
+   * @param path absolute
+   * @param follow also a link at its end
+   */
+  resolve(path: string, follow = true): string {
+    const parts = path.split("/");
+    let at = "/";
+    for (let links = 0; parts.length > 0; ) {
+      const part = parts.shift()!;
+      if (part === "" || part === ".") continue;
+      if (part === "..") {
+        at = parentOf(at);
+        continue;
+      }
+      const next = at === "/" ? `/${part}` : `${at}/${part}`;
+      const isMounted = this.#mountOf(next) !== undefined;
+      const node = isMounted ? undefined : this.#nodes.get(next);
+      if (parts.length > 0 && !isMounted) {
+        if (node === undefined) throw new GuestErrno("ENOENT", path);
+        if (node.type === "file") throw new GuestErrno("ENOTDIR", path);
+      }
+      if (node?.type !== "link" || (parts.length === 0 && !follow)) {
+        at = next;
+        continue;
+      }
+      if (++links > LINKS_MAX) throw new GuestErrno("ELOOP", path);
+      const target = new TextDecoder().decode(node.content);
+      if (target.startsWith("/")) at = "/";
+      parts.unshift(...target.split("/"));
+    }
+    return at;
+  }
+
+  /** Is there a file, of the tree itself or perhaps of a mount? */
+  has(path: string): boolean {
+    return this.#nodes.has(path) || this.#mountOf(path) !== undefined;
   }
 
   #get(path: string): Node {
@@ -97,7 +127,9 @@ export class FakeTree {
     if (this.#get(path).type !== "directory") throw new GuestErrno("ENOTDIR", path);
   }
 
+  /** Mounts; directories that are missing on the way are made. */
   mount(target: string, files: VirtualFiles): void {
+    this.#makeParents(`${target}/`);
     this.#mounts.unshift({ target, files });
   }
 
@@ -107,10 +139,11 @@ export class FakeTree {
     this.#mounts.splice(index, 1);
   }
 
-  async stat(path: string): Promise<VirtualStat> {
+  async stat(name: string): Promise<VirtualStat> {
+    const path = this.resolve(name);
     const mount = this.#mountOf(path);
     if (mount === undefined) {
-      const { type, content, mode, uid, gid } = this.#get(this.#resolve(path));
+      const { type, content, mode, uid, gid } = this.#get(path);
       return { type, size: content.length, mode, uid, gid };
     }
     const found = await mount.files.stat(mount.inside, CALLER);
@@ -120,21 +153,22 @@ export class FakeTree {
     throw new GuestErrno("ENOENT", path);
   }
 
-  async list(path: string): Promise<readonly string[]> {
+  async list(name: string): Promise<readonly string[]> {
+    const path = this.resolve(name);
     const mount = this.#mountOf(path);
     if (mount !== undefined) return [...(await mount.files.list(mount.inside, CALLER))];
-    const directory = this.#resolve(path);
-    this.#directory(directory);
-    const names = [...this.#nodes.keys()].filter((name) => parentOf(name) === directory);
-    return names.filter((name) => name !== "/").map(nameOf);
+    this.#directory(path);
+    const names = [...this.#nodes.keys()].filter((known) => parentOf(known) === path);
+    return names.filter((known) => known !== "/").map(nameOf);
   }
 
-  async read(path: string): Promise<Uint8Array> {
+  async read(name: string): Promise<Uint8Array> {
+    const path = this.resolve(name);
     const { type } = await this.stat(path);
     if (type === "directory") throw new GuestErrno("EISDIR", path);
     const mount = this.#mountOf(path);
     if (mount !== undefined) return this.#content(mount.files, mount.inside);
-    return this.#get(this.#resolve(path)).content;
+    return this.#get(path).content;
   }
 
   async #content(files: VirtualFiles, path: string): Promise<Uint8Array> {
@@ -144,7 +178,8 @@ export class FakeTree {
   }
 
   /** Replaces a file's content, or makes the file. */
-  async write(path: string, content: string | Uint8Array): Promise<void> {
+  async write(name: string, content: string | Uint8Array): Promise<void> {
+    const path = this.resolve(name);
     const mount = this.#mountOf(path);
     if (mount !== undefined) {
       const { inside, files } = mount;
@@ -154,23 +189,24 @@ export class FakeTree {
       await files.truncate?.(inside, 0, CALLER);
       return await files.writeAt(inside, octets, 0, CALLER);
     }
-    const file = this.#resolve(path);
-    const node = this.#nodes.get(file);
+    const node = this.#nodes.get(path);
     if (node?.type === "directory") throw new GuestErrno("EISDIR", path);
-    if (node === undefined) this.#make(file, "file", content, 0o644);
+    if (node === undefined) this.#make(path, "file", content, 0o644);
     else node.content = encode(content);
   }
 
-  #make(path: string, type: Node["type"], content: string | Uint8Array, mode: number): void {
-    this.#writable(path);
+  #make(name: string, type: Node["type"], content: string | Uint8Array, mode: number): void {
+    const path = this.#entry(name);
     if (this.#nodes.has(path)) throw new GuestErrno("EEXIST", path);
-    this.#directory(this.#resolve(parentOf(path)));
+    this.#directory(parentOf(path));
     this.#nodes.set(path, this.#node(type, content, mode));
   }
 
-  /** Virtual file systems are changed by writing only. */
-  #writable(path: string): void {
+  /** A name to be made or removed. Virtual file systems are changed by writing only. */
+  #entry(name: string): string {
+    const path = this.resolve(name, false);
     if (this.#mountOf(path) !== undefined) throw new GuestErrno("EROFS", path);
+    return path;
   }
 
   mkdir(path: string, mode: number): void {
@@ -182,11 +218,13 @@ export class FakeTree {
   }
 
   link(path: string, newPath: string): void {
+    const node = this.#get(this.resolve(path, false));
     this.#make(newPath, "file", "", 0o644);
-    this.#nodes.set(newPath, this.#get(path));
+    this.#nodes.set(this.#entry(newPath), node);
   }
 
-  async readlink(path: string): Promise<string> {
+  async readlink(name: string): Promise<string> {
+    const path = this.resolve(name, false);
     const mount = this.#mountOf(path);
     if (mount !== undefined) {
       if ((await this.stat(path)).type !== "link") throw new GuestErrno("EINVAL", path);
@@ -199,24 +237,24 @@ export class FakeTree {
     return new TextDecoder().decode(node.content);
   }
 
-  unlink(path: string): void {
-    this.#writable(path);
+  unlink(name: string): void {
+    const path = this.#entry(name);
     if (this.#get(path).type === "directory") throw new GuestErrno("EISDIR", path);
     this.#nodes.delete(path);
   }
 
-  async rmdir(path: string): Promise<void> {
-    this.#writable(path);
+  async rmdir(name: string): Promise<void> {
+    const path = this.#entry(name);
     this.#directory(path);
     if ((await this.list(path)).length > 0) throw new GuestErrno("ENOTEMPTY", path);
     this.#nodes.delete(path);
   }
 
-  rename(path: string, newPath: string): void {
-    this.#writable(path);
-    this.#writable(newPath);
+  rename(name: string, newName: string): void {
+    const path = this.#entry(name);
+    const newPath = this.#entry(newName);
     this.#get(path);
-    this.#directory(this.#resolve(parentOf(newPath)));
+    this.#directory(parentOf(newPath));
     const moved = [...this.#nodes].filter(([name]) => name === path || name.startsWith(`${path}/`));
     for (const [name] of moved) this.#nodes.delete(name);
     for (const [name, node] of moved) this.#nodes.set(newPath + name.slice(path.length), node);
@@ -224,7 +262,6 @@ export class FakeTree {
 
   /** Changes what stat says of a file. */
   change(path: string, change: Partial<Pick<Node, "mode" | "uid" | "gid">>): void {
-    this.#writable(path);
-    Object.assign(this.#get(this.#resolve(path)), change);
+    Object.assign(this.#get(this.#entry(this.resolve(path))), change);
   }
 }

@@ -2,7 +2,7 @@
  * What stat(2) and statx(2) write about a file that a module makes up: struct stat of x86_64,
  * struct statx (linux/stat.h).
  */
-import type { VirtualStat } from "../base/index.ts";
+import { splitTime, type VirtualStat } from "../base/index.ts";
 
 const TYPE_BITS = { file: 0o100000, directory: 0o040000, link: 0o120000 } as const;
 const STAT_OCTETS = 144;
@@ -44,8 +44,7 @@ function factsOf(path: string, stat: VirtualStat): Facts {
     gid,
     inode: stat.inode ?? inodeOf(path),
     size,
-    seconds: Math.floor(mtimeMs / 1000),
-    nanoseconds: Math.floor((mtimeMs % 1000) * 1e6),
+    ...splitTime(mtimeMs),
   };
 }
 

@@ -15,6 +15,7 @@ import {
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { View } from "../../src/engine/index.ts";
 import { FakeKernel, isModule, type Module } from "../../src/viewos/index.ts";
 import { compile, missingProgram, type Outcome, temporaryDirectory, V2, v2 } from "./v2.ts";
 
@@ -199,6 +200,39 @@ test("remote: a directory of another host is mounted, read and written", async (
   assert.deepEqual([stdout, stderr], [`f\nout\none\n/etc\n${sum}  -\nxxxxx`, ""]);
   assert.equal(readFileSync(join(served, "h"), "utf8"), "one\ntwo\n");
   assert.equal(statSync(join(served, "h")).mode & 0o777, 0o600);
+});
+
+test("remote: programs of another host run there, as if they ran here", async () => {
+  using directory = temporaryDirectory();
+  const [served, mnt, socket] = ["served", "mnt", "socket"].map((n) => join(directory.path, n));
+  for (const made of [served!, join(served!, "bin"), mnt!]) mkdirSync(made);
+  const program = (name: string, text: string): void =>
+    writeFileSync(join(served!, "bin", name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
+  program("where", 'uname -n; pwd; echo "$VAR:$#:$2" >&2; exit 7');
+  program("double", "cat; cat nothing");
+  program("caught", "trap 'echo term; exit 3' TERM; echo up; while :; do sleep 0.1; done");
+  program("dies", "kill -KILL $$");
+  writeFileSync(join(served!, "bin", "text"), "no program\n");
+  // The other host: a view has a name of its own.
+  await using other = await View.create({ name: `mars-${process.pid}`, hostName: "mars" });
+  const words = [exampleFile("remote-server"), served!, socket!, "run"];
+  const server = other.spawn([process.execPath, ...words]);
+  await once(server.stdout!, "data");
+  const vumount = `'${process.execPath}' '${V2}' vumount`;
+  const script = `${vumount} -t remote -o 'run=/bin/**' ${socket} ${mnt} && cd ${mnt}/bin || exit
+    VAR=v ./where 1 'two  words' 3; echo $?
+    head -c 3000000 /dev/zero | tr '\\0' x | ./double 2>err | md5sum; grep -c nothing err
+    ./caught >${directory.path}/up & while ! grep -q up ${directory.path}/up; do sleep 0.1; done
+    kill $!; wait $!; echo $?; cat ${directory.path}/up
+    sh -c './dies; echo $?' 2>/dev/null; cat text; grep -c remote-run where
+    echo x >where || echo denied`;
+  const { stdout, stderr } = await withModule("remote", script);
+  server.kill();
+  await once(server, "exit");
+  const sum = createHash("md5").update("x".repeat(3_000_000)).digest("hex");
+  const lines = ["mars", `${served}/bin`, "7", `${sum}  -`, "1", "3", "up", "term", "137"];
+  assert.deepEqual(stdout.split("\n"), [...lines, "no program", "1", "denied", ""], stderr);
+  assert.match(stderr, /^v:3:two {2}words$/m);
 });
 
 test("intrusion: who reads secrets gets no call out, and loose programs do not run", async () => {

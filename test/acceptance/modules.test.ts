@@ -64,6 +64,26 @@ test("a directory is bound in a view whose modules decide about paths", async ()
   }
 });
 
+// As an ordinary user modules are not there yet on rung C.
+const asRoot = process.getuid!() === 0 ? test : async () => {};
+
+void asRoot("a module sees the names that a view without namespaces gave itself", async () => {
+  using made = moduleFile(`
+    export default module("names", { on: {
+      uname: (call) => call.reply({ domainname: call.real().nodename }),
+    } });`);
+  // sethostname(2) as hostname(1) calls it, which need not be there.
+  const script = `
+import ctypes
+ctypes.CDLL(None).sethostname(b"mars", 4)
+print(os.uname().nodename, socket.gethostname())
+os.system("uname -n; cat /proc/sys/kernel/hostname >/dev/null")
+libc = ctypes.CDLL(None); names = ctypes.create_string_buffer(390); libc.uname(names)
+print(names.raw[325:].split(b"\\0")[0].decode())`;
+  const { stdout, stderr } = await made.run(script, "--engine=C");
+  assert.equal(stdout, "mars mars\nmars\nmars\n", stderr);
+});
+
 test("umview starts with modules, and adds them to a view inside a view", async () => {
   using made = moduleFile(`
     export default module("made-up", { on: {

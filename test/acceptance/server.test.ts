@@ -308,9 +308,14 @@ test("views that come and go, and launchers that are killed, leave nothing in th
   await new Promise((resolve) => setTimeout(resolve, 300));
   const before = targets().length;
   for (let round = 0; round < 20; round++) {
+    // Whatever ends beside them: they get no signal of others, and nothing keeps them waiting.
+    const whole = async (...words: string[]): Promise<void> => {
+      const outcome = await warm(world, ["view", ...words], { timeoutMs: 20_000 });
+      assert.deepEqual(outcome, { code: 0, signal: null, stdout: "", stderr: "" }, words.join(" "));
+    };
     await Promise.all([
-      warm(world, ["view", "--", "true"]),
-      warm(world, ["view", "--name", `n${round}`, "--", "sh", "-c", "mount -t tmpfs n /mnt"]),
+      whole("--", "true"),
+      whole("--name", `n${round}`, "--", "sh", "-c", "mount -t tmpfs n /mnt"),
       (async () => {
         const child = spawn(world.launcher.warm, ["view", "--name", "k", "--", "sleep", "9"], {
           env: world.env,

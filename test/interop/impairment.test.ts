@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { frame, Lan } from "./console-lan.ts";
-import { framed, has } from "./vde-peers.ts";
+import { framed, framesOf, has } from "./vde-peers.ts";
 
 const NEEDS_PLUG = "needs vde_plug: apt install vdeplug";
 
@@ -52,18 +52,6 @@ test("the same seed loses the same frames of a real port again", async (t) => {
   assert.deepEqual(await lengths(5), first);
   assert.notDeepEqual(await lengths(6), first);
 });
-
-/** Frames with their lengths in front, one after the other. */
-function framesOf(stream: Buffer): Buffer[] {
-  const found: Buffer[] = [];
-  for (let at = 0; at + 2 <= stream.length; ) {
-    const end = at + 2 + stream.readUInt16BE(at);
-    if (end > stream.length) break;
-    found.push(stream.subarray(at + 2, end));
-    at = end;
-  }
-  return found;
-}
 
 test("an impairment that makes no sense is refused", async (t) => {
   const lan = await Lan.start(t);

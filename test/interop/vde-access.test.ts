@@ -9,7 +9,7 @@ import { chmodSync, cpSync, existsSync, mkdtempSync, readdirSync, rmSync, statSy
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
-import { broadcast, framed, has, type Running, until, V2, Workshop } from "./vde-peers.ts";
+import { broadcast, framed, has, isOver, type Running, until, V2, Workshop } from "./vde-peers.ts";
 
 const NEEDS = "needs vde_switch and vde_plug: apt install vde2 vdeplug";
 /** Numbers of users that no machine has; a group that every Debian has. */
@@ -49,9 +49,6 @@ const OPTIONS: readonly (readonly string[])[] = [
 const PATIENCE_MS = 3000;
 
 const isRoot = process.getuid?.() === 0;
-const isOver = ({ child }: Running): boolean =>
-  child.exitCode !== null || child.signalCode !== null;
-
 /** The words that run a program as somebody; none for an ordinary user. */
 function as({ uid, isMember }: Identity): readonly string[] {
   if (!isRoot || uid === 0) return [];

@@ -6,7 +6,7 @@ import { existsSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
 import { mask } from "./console-peers.ts";
 import { managedSwitch, type SwitchKind } from "./vde-consoles.ts";
-import { has, type Running, until, Workshop } from "./vde-peers.ts";
+import { has, isOver, until, Workshop } from "./vde-peers.ts";
 
 /**
  * Reads lines: a command of the console; "watch EVENT", "unwatch EVENT"; "events N" waits for so
@@ -73,9 +73,6 @@ const COMMANDS = [
   "debug/list",
   "no/such/command",
 ];
-
-const isOver = ({ child }: Running): boolean =>
-  child.exitCode !== null || child.signalCode !== null;
 
 /** What the program says of a switch, a client that comes and goes included. */
 async function story(shop: Workshop, kind: SwitchKind, program: string): Promise<string> {

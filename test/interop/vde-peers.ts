@@ -27,6 +27,10 @@ export interface Running {
   readonly ended: Promise<number | string>;
 }
 
+/** Whether a process has ended. */
+export const isOver = ({ child }: Running): boolean =>
+  child.exitCode !== null || child.signalCode !== null;
+
 /** Starts a program; its output is kept. Ended by `Workshop.close` at the latest. */
 export function start(program: string, argv: readonly string[], cwd?: string): Running {
   const child = spawn(program, argv, { stdio: "pipe", ...(cwd === undefined ? {} : { cwd }) });
@@ -119,6 +123,18 @@ export function possessions(pid: number): {
 /** A frame with its length in front, as plugs speak it on streams. */
 export function framed(frame: Uint8Array): Buffer {
   return Buffer.concat([Buffer.of(frame.length >> 8, frame.length & 0xff), frame]);
+}
+
+/** Frames with their lengths in front, one after the other. */
+export function framesOf(stream: Buffer): Buffer[] {
+  const found: Buffer[] = [];
+  for (let at = 0; at + 2 <= stream.length; ) {
+    const end = at + 2 + stream.readUInt16BE(at);
+    if (end > stream.length) break;
+    found.push(stream.subarray(at + 2, end));
+    at = end;
+  }
+  return found;
 }
 
 /** A broadcast of a length, from a station of its own. */

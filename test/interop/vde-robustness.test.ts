@@ -6,7 +6,16 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { Rng } from "../../src/base/index.ts";
 import { managedSwitch } from "./vde-consoles.ts";
-import { broadcast, framed, has, possessions, type Running, until, Workshop } from "./vde-peers.ts";
+import {
+  broadcast,
+  framed,
+  has,
+  isOver,
+  possessions,
+  type Running,
+  until,
+  Workshop,
+} from "./vde-peers.ts";
 
 const NEEDS = "needs vde_plug: apt install vdeplug";
 const CLIENT_ROUNDS = 48;
@@ -17,9 +26,6 @@ const TALK_MS = 5;
 const NAME_OCTETS_MAX = 107;
 /** Longest name of the switch in its directory: "/4096.1048576". */
 const OWN_NAME_OCTETS = 13;
-
-const isOver = ({ child }: Running): boolean =>
-  child.exitCode !== null || child.signalCode !== null;
 
 /** Broadcasts from a station until its process ends. */
 function talk(plug: Running, station: number): void {

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { MgmtClient } from "./console-peers.ts";
-import { framed, has, type Running, until, Workshop } from "./vde-peers.ts";
+import { framed, framesOf, has, type Running, until, Workshop } from "./vde-peers.ts";
 
 const ACCESS_RED = 1;
 const ACCESS_BLUE = 2;
@@ -65,15 +65,7 @@ class Station {
 
   /** Frames that arrived so far. */
   frames(): Buffer[] {
-    const stream = this.#running.output();
-    const found: Buffer[] = [];
-    for (let at = 0; at + 2 <= stream.length; ) {
-      const end = at + 2 + stream.readUInt16BE(at);
-      if (end > stream.length) break;
-      found.push(stream.subarray(at + 2, end));
-      at = end;
-    }
-    return found;
+    return framesOf(this.#running.output());
   }
 
   async has(octets: Buffer): Promise<void> {

@@ -37,6 +37,7 @@ import { type ModuleMountEvent, ModuleMounts } from "../modules/module-mounts.ts
 import { type NestedEvent, Nesting } from "./nesting.ts";
 import { NotifiedGuests } from "../outside/notified-guests.ts";
 import { PathService, policyOf } from "../paths/path-service.ts";
+import type { DeputyCall } from "./deputies.ts";
 import { Relief } from "./relief.ts";
 import { SharedSettings } from "../control/shared-settings.ts";
 import { Tracer } from "./tracer.ts";
@@ -126,6 +127,8 @@ export type NotifyWorkerEvent =
   | { readonly kind: "born"; readonly ground: GroundId }
   /** The process that was watched for the view on that ground has ended. */
   | { readonly kind: "ended"; readonly ground: GroundId }
+  /** A call for a deputy, who answers it. */
+  | { readonly kind: "deputy"; readonly call: DeputyCall }
   /** Modules that were inserted in these views have not decided a call in time. */
   | { readonly kind: "late"; readonly homes: readonly number[] }
   /** No process of the view is left. */
@@ -168,6 +171,7 @@ class NotifyLoop {
   readonly #debug: DebugLog;
   readonly #paths: PathService | undefined;
   readonly #relief: Relief;
+  readonly #depute = (call: DeputyCall): void => this.#post({ kind: "deputy", call });
 
   constructor(data: NotifyWorkerData) {
     this.#data = data;
@@ -184,14 +188,10 @@ class NotifyLoop {
     const { paths, trace } = data.traps;
     this.#relief = new Relief(data.relief);
     this.#paths = paths && new PathService(standpoint, this.#grounds, paths, this.#relief);
+    const outside =
+      data.outside && new NotifiedGuests(data.outside, { door, settings, standpoint });
     this.#calls =
-      data.outside === undefined
-        ? new TrappedCalls(standpoint, this.#grounds, { door, settings }, this.#paths)
-        : new NotifiedGuests(data.outside, {
-            door,
-            settings,
-            standpoint,
-          });
+      outside ?? new TrappedCalls(standpoint, this.#grounds, { door, settings }, this.#paths);
     this.#mounts = new ModuleMounts({
       standpoint,
       grounds: this.#grounds,
@@ -204,9 +204,11 @@ class NotifyLoop {
       mounts: this.#mounts,
       standpoint,
       grounds: this.#grounds,
-      outside: data.outside !== undefined,
+      outside: outside !== undefined,
+      names: outside && (() => outside.names()),
       policy: paths === undefined ? undefined : policyOf(paths),
       perform: (request) => this.#performOwn(request),
+      depute: this.#depute,
       onLate: (homes) => this.#post({ kind: "late", homes }),
     });
     this.#debug = new DebugLog(settings, data.debug, (path) => standpoint.openProc(path));
@@ -274,7 +276,9 @@ class NotifyLoop {
     this.#paths?.rest();
     this.#modules.hear();
     // Only this thread asks the modules: no other may answer in its place any more.
-    if (!this.#modules.isEmpty) this.#relief.retire();
+    if (this.#modules.isEmpty) return;
+    this.#relief.retire();
+    this.#paths?.leaveWaiting(this.#depute);
   }
 
   /** Takes a call that a module wants. */

@@ -19,15 +19,19 @@ const FILTER_NEW_LISTENER = 8;
 const FILTER_WAIT_KILLABLE = 32;
 const O_CLOEXEC = 0o2000000;
 
-/** The launcher's own message under the filter passes, whatever is trapped. */
-function listenerMessageRule(session: number): FilterRule {
+/**
+ * The launcher's own message under the filter passes, whatever is trapped.
+ * @param session the result of a step: its number is not known before
+ */
+function listenerMessageRule(session: Argument): FilterRule {
   const test = (argument: number, value: number): ArgumentTest => {
     return { argument, bits: 32, mask: 0xffffffffn, value: BigInt(value) };
   };
+  const flags = test(2, LISTENER_MESSAGE_FLAGS);
   return {
     arch: AUDIT_ARCH_X86_64,
     number: SYS.sendmsg,
-    tests: [test(0, session), test(2, LISTENER_MESSAGE_FLAGS)],
+    tests: typeof session === "number" ? [test(0, session), flags] : [flags],
     action: { kind: "allow" },
   };
 }
@@ -46,7 +50,7 @@ export function viewRules(traps: readonly Trap[]): FilterRule[] {
  * @param first rules that go before those of the traps
  */
 export function viewFilter(
-  session: number,
+  session: Argument,
   traps: readonly Trap[],
   first: readonly FilterRule[] = [],
 ): Uint8Array {
@@ -55,31 +59,58 @@ export function viewFilter(
 }
 
 /**
- * Installs a filter and sends its listener, with the namespaces, to the supervisor.
- * @param facts of a view that begins here; empty for others
+ * Opens the mount, host-name and user namespaces of a process: what a listener's message carries.
+ * @param onOpened is told of each before the next step is made
  */
-export function installFilter(launcher: Launcher, filter: Uint8Array, facts: string): void {
+export function openNamespaces(
+  launcher: Launcher,
+  of: "self" | number,
+  onOpened: (step: Step) => void = () => {},
+): Step[] {
+  return ["mnt", "uts", "user"].map((kind) => {
+    const path = launcher.program.string(`/proc/${of}/ns/${kind}`);
+    const opened = launcher.step(kind, SYS.open, [path, O_CLOEXEC, 0]);
+    onOpened(opened);
+    return opened;
+  });
+}
+
+/** What is special about the filter of a process, or about the message with its listener. */
+export interface FilterOptions {
+  /** Of a view that begins here. */
+  readonly facts?: string;
+  /** SECCOMP_FILTER_FLAG_* besides those of every filter. */
+  readonly flags?: number;
+  /** Is told of the step that comes to the listener before the next one is made. */
+  readonly onInstalled?: (step: Step) => void;
+}
+
+/**
+ * Installs a filter and sends its listener, with the namespaces, to the supervisor.
+ * @returns the steps of which one comes to the listener
+ */
+export function installFilter(
+  launcher: Launcher,
+  filter: Uint8Array,
+  namespaces: readonly Step[],
+  { facts = "", flags = 0, onInstalled }: FilterOptions = {},
+): readonly [Step, Step] {
   const { program } = launcher;
   // struct sock_fprog: length u16, padding, pointer.
   const descriptor = program.words([filter.length / 8, program.bytes(filter)]);
-  const opened = (kind: string): Step =>
-    launcher.step(kind, SYS.open, [program.string(`/proc/self/ns/${kind}`), O_CLOEXEC, 0]);
-  const mounts = opened("mnt");
-  const names = opened("uts");
-  const users = opened("user");
   const self = launcher.step("pid", SYS.getpid, []);
-  const seccomp = (flags: number): Argument[] => [SECCOMP_SET_MODE_FILTER, flags, descriptor];
+  const seccomp = (more: number): Argument[] => {
+    return [SECCOMP_SET_MODE_FILTER, FILTER_NEW_LISTENER | flags | more, descriptor];
+  };
   // A caller may be killed but not interrupted while it waits: a mount is not made twice.
-  const install = launcher.step(
-    "the filter",
-    SYS.seccomp,
-    seccomp(FILTER_NEW_LISTENER | FILTER_WAIT_KILLABLE),
-  );
-  const before519 = program.detached(SYS.seccomp, seccomp(FILTER_NEW_LISTENER));
+  const install = launcher.step("the filter", SYS.seccomp, seccomp(FILTER_WAIT_KILLABLE));
+  const before519 = program.detached(SYS.seccomp, seccomp(0));
   before519.onFailure = install.onFailure;
   install.onFailure = before519;
-  const descriptors = [install, mounts, names, users];
+  onInstalled?.(install);
+  const descriptors = [install, ...namespaces];
   launcher.send(MESSAGE.listener, self, descriptors, LISTENER_MESSAGE_FLAGS, facts);
   before519.next = install.next;
   before519.stores.push(...install.stores);
+  return [install, before519];
 }

@@ -6,6 +6,7 @@ import { fstatSync } from "node:fs";
 import {
   closeDescriptor,
   type Address,
+  type Argument,
   LaunchProgram,
   type Result,
   type SessionMessage,
@@ -119,17 +120,25 @@ export interface ViewFacts {
 
 export class Launcher {
   readonly program: LaunchProgram;
-  readonly #session: number;
+  /** The session socket in the launched process. */
+  readonly session: Argument;
+  readonly #onFailure: ((label: string) => Step) | undefined;
   /** First step made; execution starts there. */
   #entry: Step | undefined;
 
   /**
    * @param session descriptor of the session socket in the launched process.
    * @param program to append to; an executable's unless given.
+   * @param onFailure begins the failure path of a step; unless given, it reports and ends
    */
-  constructor(session: number, program = new LaunchProgram()) {
-    this.#session = session;
+  constructor(
+    session: Argument,
+    program = new LaunchProgram(),
+    onFailure?: (label: string) => Step,
+  ) {
+    this.session = session;
     this.program = program;
+    this.#onFailure = onFailure;
   }
 
   /** The first step. */
@@ -138,19 +147,14 @@ export class Launcher {
   }
 
   /** Appends a system call whose failure is reported as `label` and ends the launcher. */
-  step(
-    label: string,
-    number: number,
-    args: readonly (number | bigint | Result)[],
-    atLeast = 0,
-  ): Step {
+  step(label: string, number: number, args: readonly Argument[], atLeast = 0): Step {
     const step = this.program.call(number, args, { atLeast, onFailure: this.#failure(label) });
     this.#entry ??= step;
     return step;
   }
 
   /** Appends a system call that may fail. */
-  attempt(number: number, args: readonly (number | bigint | Result)[]): Step {
+  attempt(number: number, args: readonly Argument[]): Step {
     const step = this.program.call(number, args, { mayFail: true });
     this.#entry ??= step;
     return step;
@@ -194,13 +198,13 @@ export class Launcher {
     // The value is stored unaligned behind the kind: one 32-bit store, fine on x86_64 and aarch64.
     value?.stores.push(address + 1n);
     const header = this.#messageHeader([[address, octets.length]], descriptors);
-    this.step("supervisor", SYS.sendmsg, [this.#session, header, flags]);
+    this.step("supervisor", SYS.sendmsg, [this.session, header, flags]);
   }
 
   /** Waits for the supervisor's one-octet answer. */
   awaitAnswer(label: string): void {
     const header = this.#messageHeader([[this.program.bytes(new Uint8Array(8)), 4]], []);
-    this.step(label, SYS.recvmsg, [this.#session, header, 0], 1);
+    this.step(label, SYS.recvmsg, [this.session, header, 0], 1);
   }
 
   /**
@@ -225,6 +229,7 @@ export class Launcher {
 
   /** A failure path of its own: report label and errno with our standard error, end as told. */
   #failure(label: string, message: number = MESSAGE.failed): Step {
+    if (this.#onFailure !== undefined) return this.#onFailure(label);
     const kind = this.program.bytes(Uint8Array.of(message));
     const text = new TextEncoder().encode(label);
     const header = this.#messageHeader(
@@ -235,12 +240,12 @@ export class Launcher {
       ],
       [2],
     );
-    const report = this.program.detached(SYS.sendmsg, [this.#session, header, 0], {
+    const report = this.program.detached(SYS.sendmsg, [this.session, header, 0], {
       mayFail: true,
     });
     const exit = this.program.detached(SYS.exit_group, [127]);
     const answer = this.#messageHeader([[this.program.argumentCell(exit, 0), 4]], []);
-    const wait = this.program.detached(SYS.recvmsg, [this.#session, answer, 0], {
+    const wait = this.program.detached(SYS.recvmsg, [this.session, answer, 0], {
       onFailure: exit,
     });
     report.next = wait;

@@ -12,7 +12,7 @@ import {
   SYS_X86_64 as SYS,
   type Trap,
 } from "../../viewos/index.ts";
-import { installFilter, viewFilter } from "./launch-filter.ts";
+import { installFilter, openNamespaces, viewFilter } from "./launch-filter.ts";
 import { beTraced, enterOutside, type OutsideView, outsideRules } from "./launch-outside.ts";
 import { Launcher, MESSAGE, type ViewFacts } from "./launch-steps.ts";
 import { keepStore } from "./store-program.ts";
@@ -253,7 +253,8 @@ export function build(launcher: Launcher, plan: GuestPlan): void {
     const passed = "outside" in enter ? outsideRules(traps, enter.outside.pass) : [];
     const first = [...passed, ...(plan.rules ?? [])];
     const filter = plan.filter ?? viewFilter(plan.session, traps, first);
-    installFilter(launcher, filter, "create" in enter ? JSON.stringify(enter.create.facts) : "");
+    const facts = "create" in enter ? { facts: JSON.stringify(enter.create.facts) } : {};
+    installFilter(launcher, filter, openNamespaces(launcher, "self"), facts);
   }
   // Without namespaces it is the supervisor who mounts and names, once it sees the calls.
   if ("outside" in enter) furnish(launcher, enter.outside);

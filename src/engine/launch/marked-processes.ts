@@ -39,6 +39,18 @@ export function hasMark(pid: number, mark: number): boolean {
   return limitsOf(pid)?.[1] === String(mark);
 }
 
+/** The mark of the view without namespaces that a process is in; undefined: it is in none. */
+export function markOf(pid: number): number | undefined {
+  const soft = Number(limitsOf(pid)?.[1]);
+  return soft >= MARK_MIN && soft < MARK_MAX ? soft : undefined;
+}
+
+/** The soft limit of file locks that a process has. */
+export function softLimitOfLocks(pid: number): bigint {
+  const soft = limitsOf(pid)?.[1];
+  return soft === undefined || soft === "unlimited" ? UNLIMITED : BigInt(soft);
+}
+
 /** All processes with a mark. */
 export function markedProcesses(mark: number): number[] {
   return readdirSync("/proc")

@@ -19,8 +19,10 @@ import {
   type UtsName,
   type VirtualStat,
 } from "../../viewos/index.ts";
-import { type Answer, CONTINUE, failure, SUCCESS } from "../calls/answer.ts";
+import { type Answer, failure, SUCCESS } from "../calls/answer.ts";
+import { ForeignIds } from "../calls/foreign-ids.ts";
 import type { CapturedPathCall } from "../calls/captured-call.ts";
+import { EmulatedCalls, type EmulatedCallsHelp } from "./emulated-calls.ts";
 import type { ModulePaths, NamedFiles } from "./module-paths.ts";
 
 const O_CLOEXEC = 0o2000000;
@@ -44,6 +46,8 @@ export class ModuleAnswers {
   readonly #memory: GuestMemory;
   readonly #perform: (request: NotifyListener) => Answer;
   readonly #outside: boolean;
+  readonly #emulated: EmulatedCalls;
+  readonly #foreign: ForeignIds;
 
   /**
    * @param how to perform a call as if there were no modules
@@ -54,8 +58,10 @@ export class ModuleAnswers {
     how: {
       readonly perform: (request: NotifyListener) => Answer;
       readonly outside: boolean;
-    },
+    } & Omit<EmulatedCallsHelp, "memory" | "foreign">,
   ) {
+    this.#foreign = new ForeignIds(how.standpoint);
+    this.#emulated = new EmulatedCalls({ ...how, memory, foreign: this.#foreign });
     this.#memory = memory;
     this.#perform = how.perform;
     this.#outside = how.outside;
@@ -86,7 +92,8 @@ export class ModuleAnswers {
     const { operation } = offered;
     if (named !== undefined && files !== undefined) {
       const writes = (offered.fields as Partial<OperationFields["open"]>).write ?? true;
-      return paths!.perform(request, named, files, writes, others) ?? "moved";
+      const answer = paths!.perform(request, named, files, writes, others);
+      return answer === undefined ? "moved" : this.#foreign.corrected(request, answer);
     }
     const redirected = others.path !== undefined || others.newPath !== undefined;
     if (this.#outside && isAboutPaths(operation) && !redirected) return this.#perform(request);
@@ -95,8 +102,8 @@ export class ModuleAnswers {
       return this.#write(request, taken, emitUtsName(taken.call.name, names));
     }
     const inMemory = taken.call.name === "setgroups" || taken.call.number !== request.number;
-    if (IN_REGISTERS.has(operation) && !inMemory) return CONTINUE;
-    return failure(ERRNO.ENOSYS);
+    if (IN_REGISTERS.has(operation) && !inMemory) return this.#perform(request);
+    return this.#emulated.emulate(request, operation, taken);
   }
 
   #reply({ request, taken, offered }: DecidedCall, value: unknown): Answer {

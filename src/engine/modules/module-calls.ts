@@ -28,7 +28,6 @@ import {
   SyscallTable,
   type TakenCall,
   undecided,
-  type UtsName,
   type Verdict,
   withDecision,
 } from "../../viewos/index.ts";
@@ -36,6 +35,7 @@ import { type Answer, failure, LATER, reply } from "../calls/answer.ts";
 import { type DecidedCall, ModuleAnswers } from "./module-answers.ts";
 import type { CapturedPathCall } from "../calls/captured-call.ts";
 import type { GroundId, Grounds } from "../calls/grounds.ts";
+import type { DeputyCall } from "../calls/deputies.ts";
 import type { ModuleMounts } from "./module-mounts.ts";
 import { ModulePaths, type NamedFiles } from "./module-paths.ts";
 import type { CallMessage, DecisionMessage, ModulesMessage } from "./module-messages.ts";
@@ -83,8 +83,12 @@ export interface ModuleCallsOptions {
   /** Is asked about paths before modules are. */
   readonly policy: PathPolicy | undefined;
   readonly mounts: ModuleMounts;
+  /** struct utsname of a view without namespaces; others have it where we stand. */
+  readonly names: (() => Uint8Array) | undefined;
   /** Performs a call as if there were no handlers. */
   readonly perform: (request: NotifyListener) => Answer;
+  /** Has a deputy perform a call, and answer it. */
+  readonly depute: (call: DeputyCall) => void;
   /** The modules of these homes have not decided a call in time. */
   readonly onLate: (homes: readonly number[]) => void;
 }
@@ -225,12 +229,12 @@ export class ModuleCalls {
 
   /** What performs the path calls of a view, where we stand from now on. */
   #pathsOf(pid: number): ModulePaths | undefined {
-    const { standpoint, policy } = this.#options;
+    const { standpoint, policy, depute } = this.#options;
     const ground = this.#stand(pid);
     if (!this.#wantsPaths) return undefined;
     let paths = this.#paths.get(ground);
     if (paths === undefined) {
-      paths = new ModulePaths(standpoint, policy);
+      paths = new ModulePaths(standpoint, policy, depute);
       this.#paths.set(ground, paths);
     }
     return paths;
@@ -286,7 +290,7 @@ export class ModuleCalls {
       directory: (descriptor) => link(descriptor < 0 ? "cwd" : `fd/${descriptor}`),
       root: () => link("root"),
       octets: (address, length) => this.#memory.octets(pid, address, length),
-      names: realNames,
+      names: () => parseUtsName((this.#options.names ?? utsname)()),
     };
   }
 
@@ -368,8 +372,4 @@ export class ModuleCalls {
       this.#decided(sequence, { kind: "fail", errno: ERRNO.ESRCH });
     }
   }
-}
-
-function realNames(): UtsName {
-  return parseUtsName(utsname());
 }

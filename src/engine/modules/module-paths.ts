@@ -15,6 +15,7 @@ import {
 import { type Answer, failure } from "../calls/answer.ts";
 import { type CapturedPathCall, replacePath } from "../calls/captured-call.ts";
 import { PathCalls } from "../paths/path-calls.ts";
+import type { DeputyCall } from "../calls/deputies.ts";
 
 /** An errno that no call fails with: the policy has stopped it. */
 const STOPPED = 4095;
@@ -93,11 +94,19 @@ export class ModulePaths {
   readonly #policy: ModulePolicy;
   readonly #calls: PathCalls;
 
-  /** @param base is asked before the modules */
-  constructor(standpoint: Standpoint, base: PathPolicy | undefined) {
+  /**
+   * @param base is asked before the modules
+   * @param depute has a deputy perform what may wait for another process
+   */
+  constructor(
+    standpoint: Standpoint,
+    base: PathPolicy | undefined,
+    depute: (call: DeputyCall) => void,
+  ) {
     this.#standpoint = standpoint;
     this.#policy = new ModulePolicy(base);
     this.#calls = new PathCalls(standpoint, [{ calls: ["path"] }], this.#policy);
+    this.#calls.leaveWaiting(depute);
   }
 
   /** A copy of a call that names files and that we can perform; undefined for any other. */

@@ -43,6 +43,11 @@ export class NotifiedGuests {
     return decision;
   }
 
+  /** struct utsname as the view has it. */
+  names(): Uint8Array {
+    return this.#calls.names();
+  }
+
   #instead(request: NotifyListener, instead: Instead): Answer {
     const { placed, after } = instead;
     const captured = this.#files.capture(request);

@@ -168,12 +168,18 @@ export class OutsideCalls {
     return args === undefined ? CLONE_NEWNS : new DataView(args.buffer).getUint32(0, true);
   }
 
-  #uname(request: TrappedCall, isShort: boolean): Answer {
+  /** struct utsname as the view has it. */
+  names(): Uint8Array {
     const octets = utsname();
     for (const [field, name] of this.#names) {
       const at = field * UTSNAME_FIELD_OCTETS;
       octets.fill(0, at, at + UTSNAME_FIELD_OCTETS).set(name, at);
     }
+    return octets;
+  }
+
+  #uname(request: TrappedCall, isShort: boolean): Answer {
+    const octets = this.names();
     const length = isShort ? UTSNAME.domain * UTSNAME_FIELD_OCTETS : octets.length;
     const written = writeGuestMemory(request.pid, request.argument(0), octets.subarray(0, length));
     return done(written ? 0 : ERRNO.EFAULT);

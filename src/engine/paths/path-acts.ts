@@ -28,10 +28,19 @@ export interface Starts {
   readonly watch: number;
 }
 
+/**
+ * What `open` gives, negated, when it leaves the open to another thread: no errno is that large.
+ */
+export const LEFT = 4094;
+
 export class PathActs {
   /** What the call writes into the caller's memory, `outputLength` octets of it. */
   readonly output = new MemoryBlock(RESULT_OCTETS);
   outputLength = 0;
+  /** Opens that may wait for somebody are left to others: see `left`. */
+  leavesWaiting = false;
+  /** What has been left: the file, a descriptor that is the taker's, and how to open it. */
+  left = { file: -1, flags: 0 };
   readonly #files: FileCalls;
   readonly #callers: Callers;
   readonly #resolver: PathResolver;
@@ -309,7 +318,7 @@ export class PathActs {
     const flags = (inputs.flags & O.PATH) === 0 ? inputs.flags | O.NOCTTY : inputs.flags;
     const { text } = call.first;
     const found =
-      this.#policy === undefined
+      this.#policy === undefined && !this.leavesWaiting
         ? this.#resolver.open(caller, start, text, flags, mode, resolve)
         : this.#openDecided(caller, call.first, start, flags, inputs);
     if (found !== -ERRNO.ENXIO) return found;
@@ -346,9 +355,13 @@ export class PathActs {
           writes: writes || tmpfile,
         });
         if (refusal !== 0) return -refusal;
+        if (this.leavesWaiting && this.#waits(found, flags)) {
+          this.left = { file: found, flags };
+          return -LEFT;
+        }
         return this.#reopen(found, flags, mode, follow);
       } finally {
-        this.#files.close(found);
+        if (this.left.file !== found) this.#files.close(found);
       }
     }
     if (found !== -ERRNO.ENOENT || (flags & O.CREAT) === 0) return found;
@@ -366,10 +379,17 @@ export class PathActs {
   }
 
   #isLink(fd: number): boolean {
-    const S_IFMT = 0o170000;
-    const S_IFLNK = 0o120000;
+    return this.#type(fd) === S_IFLNK;
+  }
+
+  /** Does such an open wait for another process? fifo(7) */
+  #waits(fd: number, flags: number): boolean {
+    return (flags & (O.NONBLOCK | O.PATH)) === 0 && this.#type(fd) === S_IFIFO;
+  }
+
+  #type(fd: number): number {
     this.#files.fstat(fd, this.output);
-    return (this.output.view.getUint32(24, true) & S_IFMT) === S_IFLNK;
+    return this.output.view.getUint32(STAT_MODE, true) & S_IFMT;
   }
 
   /** A file that is not there, or not yet: perhaps behind a link that leads nowhere. */
@@ -451,3 +471,8 @@ export class PathActs {
 }
 
 const IN_DONT_FOLLOW = 0x02000000;
+/** Mode in struct stat, and the types of files (inode(7)). */
+const STAT_MODE = 24;
+const S_IFMT = 0o170000;
+const S_IFLNK = 0o120000;
+const S_IFIFO = 0o010000;

@@ -31,11 +31,12 @@ import {
   type Trap,
   trappedCalls,
 } from "../../viewos/index.ts";
-import { type Answer, CONTINUE, failure, SUCCESS } from "../calls/answer.ts";
+import { type Answer, CONTINUE, failure, LATER, SUCCESS } from "../calls/answer.ts";
 import type { Caller } from "./caller.ts";
 import { Callers } from "./callers.ts";
 import { CapturedPathCall } from "../calls/captured-call.ts";
-import { PathActs, type Starts } from "./path-acts.ts";
+import { LEFT, PathActs, type Starts } from "./path-acts.ts";
+import type { DeputyCall } from "../calls/deputies.ts";
 import { PathInputs } from "./path-inputs.ts";
 import { PathResolver } from "./path-resolver.ts";
 import { interruptedErrno, type Relief } from "../calls/relief.ts";
@@ -59,6 +60,7 @@ export class PathCalls {
   /** A policy is asked about every file. */
   readonly decides: boolean;
   readonly #captured = new CapturedPathCall();
+  #depute: ((call: DeputyCall) => void) | undefined;
 
   /**
    * The calling thread must stand in the view.
@@ -114,6 +116,12 @@ export class PathCalls {
     if (change !== undefined) this.#callers.changes(request, change);
   }
 
+  /** Opens that may wait for another process are given to deputies from now on. */
+  leaveWaiting(depute: (call: DeputyCall) => void): void {
+    this.#depute = depute;
+    this.#acts.leavesWaiting = true;
+  }
+
   /** Performs a captured call in the name of its caller, who still waits. */
   perform(request: NotifyListener, call: CapturedPathCall): Answer {
     this.#relief?.begin(request);
@@ -161,7 +169,7 @@ export class PathCalls {
       const wrong = [starts.first, starts.second, starts.watch].find(isFailure);
       if (wrong !== undefined) return failure(-wrong);
       // All that was read was the caller's, if it still waits.
-      return request.isValid() ? this.#inItsPlace(caller, call, starts) : GONE;
+      return request.isValid() ? this.#inItsPlace(caller, call, starts, request) : GONE;
     } finally {
       this.#resolver.end(caller, starts.first);
       this.#resolver.end(caller, starts.second);
@@ -201,7 +209,12 @@ export class PathCalls {
     return ours < 0 ? -ERRNO.EBADF : ours;
   }
 
-  #inItsPlace(caller: Caller, call: CapturedPathCall, starts: Starts): Answer {
+  #inItsPlace(
+    caller: Caller,
+    call: CapturedPathCall,
+    starts: Starts,
+    request: NotifyListener,
+  ): Answer {
     const { operation } = call.shape;
     const { standIn } = this.#callers;
     let result: number;
@@ -219,6 +232,7 @@ export class PathCalls {
     } finally {
       standIn.after();
     }
+    if (result === -LEFT) return this.#leave(caller, request);
     if (operation === "open" && result >= 0) {
       if ((this.#inputs.flags & O.PATH) !== 0) {
         this.#files.close(result);
@@ -229,6 +243,18 @@ export class PathCalls {
     }
     if (result === -ERRNO.EINTR) return failure(interruptedErrno(this.#callers.status(call.pid)));
     return this.#finish(call, result);
+  }
+
+  /** Another thread opens what may block this one. */
+  #leave(caller: Caller, request: NotifyListener): Answer {
+    const { file, flags } = this.#acts.left;
+    this.#acts.left = { file: -1, flags: 0 };
+    const inPlace = { ...caller, root: -1, directory: -1 };
+    const { descriptor: listener, id } = request;
+    const closeOnExec = (this.#inputs.flags & O.CLOEXEC) !== 0;
+    const act = { kind: "open", flags, closeOnExec } as const;
+    this.#depute!({ listener, id, caller: inPlace, descriptor: file, act });
+    return LATER;
   }
 
   /** Writes what the call gives into the caller's memory. */

@@ -17,6 +17,7 @@ import type { Ground, Grounds } from "../calls/grounds.ts";
 import { PathCalls } from "./path-calls.ts";
 import type { PathTraps } from "./path-traps.ts";
 import type { Relief } from "../calls/relief.ts";
+import type { DeputyCall } from "../calls/deputies.ts";
 
 /** The policy of a view; undefined: all is as the kernel has it. */
 export function policyOf(traps: PathTraps): PathPolicy | undefined {
@@ -33,6 +34,7 @@ export class PathService {
   readonly #relief: Relief;
   #home: Ground | undefined;
   #calls: PathCalls | undefined;
+  #depute: ((call: DeputyCall) => void) | undefined;
 
   constructor(standpoint: Standpoint, grounds: Grounds, traps: PathTraps, relief: Relief) {
     this.#standpoint = standpoint;
@@ -54,6 +56,13 @@ export class PathService {
     const { calls } = this.#traps;
     const policy = policyOf(this.#traps);
     this.#calls = new PathCalls(this.#standpoint, trapsOf(calls), policy, this.#relief, first);
+    if (this.#depute !== undefined) this.#calls.leaveWaiting(this.#depute);
+  }
+
+  /** See PathCalls. */
+  leaveWaiting(depute: (call: DeputyCall) => void): void {
+    this.#depute = depute;
+    this.#calls?.leaveWaiting(depute);
   }
 
   /** Copies a call; undefined when it is none to be answered here. */

@@ -115,12 +115,13 @@ class Door {
 
   #watch(): void {
     const { commands, listening } = this.#data;
+    // What ends is told before what begins, which may get the number of a namespace that has ended.
     this.#watched.replace([
       commands,
-      ...(listening === undefined ? [] : [listening]),
-      ...this.#sessions,
       ...this.#watchedProcesses.keys(),
       ...this.#quiet.keys(),
+      ...(listening === undefined ? [] : [listening]),
+      ...this.#sessions,
     ]);
     this.#changed = false;
   }

@@ -249,3 +249,14 @@ function isRunning({ pid, userNamespace }: RegisteredView): boolean {
   const isAlive = namespaceId(pid, "mnt") !== undefined;
   return isAlive && String(namespaceId(pid, "user")) === userNamespace;
 }
+
+/** A running view by name; throws a V2Error that names the running ones when there is none. */
+export function runningView(name: string): RegisteredView {
+  const view = findView(name);
+  if (view !== undefined) return view;
+  const running = listViews().map((known) => known.name);
+  throw new V2Error("NO_VIEW", `no view named '${name}' is running`, {
+    remedy: running.length === 0 ? "start one: v2 view --name N" : `running: ${running.join(", ")}`,
+    exitCode: EXIT.notFound,
+  });
+}

@@ -35,6 +35,7 @@ import type { KeptView } from "./kept-views.ts";
 import { removeLeftovers } from "./leftovers.ts";
 import { interruptBlocked, watchPaths } from "../calls/relief-watch.ts";
 import { Relief } from "../calls/relief.ts";
+import { Deputies } from "../calls/deputies.ts";
 import { sessionSocketPath } from "./run-directory.ts";
 import { processesWithMark } from "../launch/marked-processes.ts";
 import { SPAWNED_LOG, SPAWNED_SESSION, SPAWNED_TRACE, type SupervisorConfig } from "../start.ts";
@@ -64,6 +65,7 @@ class Supervisor {
   readonly #modulePort: MessagePort;
   readonly #control: ControlServer;
   readonly #relief = new Relief();
+  readonly #deputies = new Deputies();
   readonly #book: ViewBook;
   readonly #host: SupervisorHost | undefined;
   readonly #shared: Omit<NotifyWorkerData, "session" | "adopted" | "listening">;
@@ -233,6 +235,9 @@ class Supervisor {
       case "ended":
         this.#book.ended(event.ground);
         break;
+      case "deputy":
+        this.#deputies.take(event.call);
+        break;
       case "late":
         this.#modules.onLateCall(event.homes);
         break;
@@ -241,7 +246,7 @@ class Supervisor {
         await this.#modules.servers.on(event);
         break;
       case "empty":
-        this.#end(0);
+        this.endEmpty();
     }
   }
 
@@ -291,6 +296,11 @@ class Supervisor {
     if (this.#config.leftovers !== undefined) removeLeftovers(this.#config.leftovers);
   }
 
+  /** No process of the view is left. */
+  endEmpty(): void {
+    this.#end(0, undefined, true);
+  }
+
   /** Ends every process of the view, then the supervisor. */
   endView(): void {
     this.#processes.kill();
@@ -306,15 +316,16 @@ class Supervisor {
     if (!hadWorker && this.#listening !== undefined) closeDescriptor(this.#listening);
   }
 
-  #end(code: number, error?: Error): void {
+  #end(code: number, error?: Error, isEmpty = false): void {
     if (this.#isOver) return;
     this.#isOver = true;
     if (error !== undefined) process.stderr.write(`${error.stack ?? error.message}\n`);
-    this.#book.closeAll();
+    this.#book.closeAll(isEmpty);
     const { outside } = this.#config;
     if (outside !== undefined) rmSync(outside.folder, { recursive: true, force: true });
     closeDescriptor(this.#commands);
     interruptBlocked(this.#relief);
+    this.#deputies.close();
     if (this.#host !== undefined) {
       if (this.#worker === undefined) this.#release();
       else this.#worker.once("exit", () => this.#release(true));

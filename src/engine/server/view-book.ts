@@ -379,10 +379,10 @@ export class ViewBook {
   }
 
   /** Ends all processes of a view and of the views in it. */
-  close(ground: GroundId): void {
+  close(ground: GroundId, isEmpty = false): void {
     const entry = this.#entries.get(ground);
     if (entry === undefined) return;
-    entry.processes.kill();
+    if (!isEmpty) entry.processes.kill();
     const closed = new Set(this.#tree.close(entry.node.id).views.map((node) => node.id));
     for (const gone of [...this.#entries.values()].filter(({ node }) => closed.has(node.id))) {
       this.#entries.delete(gone.ground);
@@ -396,9 +396,13 @@ export class ViewBook {
     this.#publish();
   }
 
-  /** Ends every view. */
-  closeAll(): void {
-    for (const { ground } of this.#entries.values()) this.close(ground);
+  /**
+   * Ends every view.
+   * @param isEmpty no process is left. Nobody is looked for then: the kernel may have given the
+   *   number of their user namespace to another view.
+   */
+  closeAll(isEmpty: boolean): void {
+    for (const { ground } of this.#entries.values()) this.close(ground, isEmpty);
   }
 
   /** Writes down what another server would have to know. */

@@ -46,6 +46,7 @@ export interface HostedSupervisor {
   /** Goes on with views of a server that is gone, by the numbers of their files. */
   restore(views: ReadonlyMap<number, KeptView>): void;
   endView(): void;
+  endEmpty(): void;
 }
 
 /** Makes a supervisor. */
@@ -173,7 +174,7 @@ export class ViewHost {
         await this.#views.get(event.ground)?.supervisor.on(event);
         break;
       case "left":
-        this.#views.get(event.ground)?.supervisor.endView();
+        this.#views.get(event.ground)?.supervisor.endEmpty();
         break;
       case "closed":
         this.#forgetSession(event.session);
