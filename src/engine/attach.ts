@@ -178,7 +178,7 @@ class AttachPlan implements InjectedProgram {
     const launcher = this.#launcher;
     const { traps = {}, outside } = this.#view;
     const trapped = guestTraps(enter, traps);
-    const passed = outside === undefined ? [] : outsideRules(trapped, outside.pass);
+    const passed = outside === undefined ? [] : outsideRules(trapped, outside);
     const rules = traps.paths === undefined ? [] : rulesOf(traps.paths);
     const filter = viewFilter(launcher.session, trapped, [...passed, ...rules]);
     const onInstalled = (one: Step): void => this.#undoClose(one);

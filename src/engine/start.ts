@@ -133,8 +133,8 @@ export function startSupervisor(options: SupervisorOptions): StartedSupervisor {
     return startWithNamespaces(options, rung ?? rungWithNamespaces());
   } catch (error) {
     const isRefusal = error instanceof V2Error && error.code === "VIEW_REFUSED";
-    const { net, traps } = options.config;
-    const needsThem = options.root || net.length > 0 || traps.paths !== undefined;
+    const { net } = options.config;
+    const needsThem = options.root || net.length > 0;
     if (rung !== undefined || needsThem || !isRefusal) throw error;
     return startOutside(options, probeFilter().works && probeMemory().works ? "C" : "D");
   }
@@ -180,8 +180,13 @@ function startOutside(options: SupervisorOptions, rung: "C" | "D"): StartedSuper
   if (options.config.net.length > 0) throw notOn(rung, "network of its own (--net)");
   const { trace, paths } = options.config.traps;
   if (rung === "D" && trace !== undefined) throw notOn(rung, "trace (--trace)");
-  if (paths !== undefined) throw notOn(rung, "decisions about all paths (--trap, --deny)");
-  const outside = newOutsideConfig(rung === "D");
+  if (rung === "D" && paths !== undefined) {
+    throw notOn(rung, "decisions about paths (--trap, --deny)");
+  }
+  if (rung === "D" && (options.config.modules ?? []).length > 0) {
+    throw notOn(rung, "modules (--module)");
+  }
+  const outside = newOutsideConfig(rung === "D", (paths?.deny.length ?? 0) > 0);
   try {
     const started = spawnSupervisor(options, undefined, { rung, outside });
     return { ...started, outside };
@@ -362,8 +367,8 @@ export function newView(options: {
   const { outside, ...create } = options;
   if (outside === undefined) return { create: { facts: {}, ...create } };
   const { supervisorPid, hostName, mounts } = create;
-  const { traced, mark, pass } = outside;
-  return { outside: { supervisorPid, hostName, mounts, traced, mark, pass } };
+  const { traced, mark, pass, denies } = outside;
+  return { outside: { supervisorPid, hostName, mounts, traced, mark, pass, denies } };
 }
 
 /** A running view. */

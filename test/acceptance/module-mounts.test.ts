@@ -1,10 +1,10 @@
 // time limit: 240 s
 import assert from "node:assert/strict";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { View } from "../../src/engine/index.ts";
-import { eventually, temporaryDirectory, V2, v2 } from "./v2.ts";
+import { eventually, temporaryDirectory } from "./v2.ts";
 
 /** Modules that mount, for the tests. */
 const SOURCE = `
@@ -119,19 +119,6 @@ test("a mount that its module refuses or cannot give fails, and is told", async 
   assert.ok(await eventually(() => log.some((line) => /^wrong: .* no file system/.test(line))));
   await view.mount("shout", "none", target);
   assert.equal(await made.sh(`cat ${target}/x`), "X\n");
-});
-
-test("a view without namespaces mounts nothing, least of all on the host", async () => {
-  using directory = temporaryDirectory();
-  const script = `'${process.execPath}' '${V2}' vumount -t shout none ${directory.path}`;
-  const options = ["view", "--engine=C", "-p", "shout", "--", "sh", "-c"];
-  const { stdout, stderr } = await v2([
-    ...options,
-    `${script}; cat ${directory.path}/x || uname -s`,
-  ]);
-  assert.equal(stdout, "Linux\n");
-  assert.match(stderr, /No such device/);
-  assert.ok(!readFileSync("/proc/self/mounts", "utf8").includes(directory.path));
 });
 
 test("a file system that never answers holds up only who asks it", async () => {

@@ -279,15 +279,17 @@ test("C: nothing is left of a view whose supervisor is told to end", async () =>
   assert.ok(await eventually(() => treesLeft().length === 0));
 });
 
-test("C: limits of what it has no namespaces for are told, with the remedy", async () => {
-  for (const [option, what] of [
-    ["--root", "user 0"],
-    ["--net=/tmp/none", "network"],
-    ["--trap=path", "decisions about all paths"],
+test("limits of what a rung has no means for are told, with the remedy", async () => {
+  for (const [rung, option, what] of [
+    ["C", "--root", "user 0"],
+    ["C", "--net=/tmp/none", "network"],
+    ["D", "--net=/tmp/none", "network"],
+    ["D", "--trap=path", "decisions about paths"],
+    ["D", "--module=hostname", "modules"],
   ] as const) {
-    const outcome = await v2(["view", "--engine=C", option, "--", "true"]);
+    const outcome = await v2(["view", `--engine=${rung}`, option, "--", "true"]);
     assert.equal(outcome.code, 69, outcome.stderr);
-    assert.match(outcome.stderr, new RegExp(`rung C\\) has no ${what}`));
+    assert.match(outcome.stderr, new RegExp(`rung ${rung}\\) has no ${what}`));
     assert.match(outcome.stderr, /v2 doctor/);
   }
   const wrong = await v2(["view", "--engine=Z", "--", "true"]);

@@ -18,6 +18,7 @@ import {
   Standpoint,
 } from "../../sys/index.ts";
 import { VUSESSION } from "../../viewos/index.ts";
+import { type Answering, answeringOf } from "./answering.ts";
 import { type Answer, failure, reply } from "./answer.ts";
 import { ConnectionCount, ControlDoor } from "../control/control-door.ts";
 import { DebugLog } from "../control/debug-log.ts";
@@ -35,8 +36,6 @@ import type { OutsideConfig } from "../launch/launch-outside.ts";
 import { ModuleCalls } from "../modules/module-calls.ts";
 import { type ModuleMountEvent, ModuleMounts } from "../modules/module-mounts.ts";
 import { type NestedEvent, Nesting } from "./nesting.ts";
-import { NotifiedGuests } from "../outside/notified-guests.ts";
-import { PathService, policyOf } from "../paths/path-service.ts";
 import type { DeputyCall } from "./deputies.ts";
 import { Relief } from "./relief.ts";
 import { SharedSettings } from "../control/shared-settings.ts";
@@ -48,7 +47,6 @@ import {
   type KeptGround,
   notifyListener,
 } from "../server/kept-views.ts";
-import { TrappedCalls } from "./trapped-calls.ts";
 import { NO_SETTINGS } from "../control/view-settings.ts";
 import type { ViewTraps } from "./view-traps.ts";
 
@@ -165,11 +163,13 @@ class NotifyLoop {
   #changed = true;
   readonly #tracer: Tracer | undefined;
   readonly #door: ControlDoor;
-  readonly #calls: { perform(request: NotifyListener): Answer };
+  readonly #calls: Answering["calls"];
   readonly #modules: ModuleCalls;
   readonly #mounts: ModuleMounts;
   readonly #debug: DebugLog;
-  readonly #paths: PathService | undefined;
+  readonly #service: Answering["service"];
+  /** What has laid down rights of our thread, or keeps directories busy. */
+  readonly #paths: Answering["paths"];
   readonly #relief: Relief;
   readonly #depute = (call: DeputyCall): void => this.#post({ kind: "deputy", call });
 
@@ -185,28 +185,29 @@ class NotifyLoop {
     this.#door = door;
     const settings = new SharedSettings(NO_SETTINGS, data.settings);
     const standpoint = this.#standpoint;
-    const { paths, trace } = data.traps;
+    const { trace } = data.traps;
     this.#relief = new Relief(data.relief);
-    this.#paths = paths && new PathService(standpoint, this.#grounds, paths, this.#relief);
-    const outside =
-      data.outside && new NotifiedGuests(data.outside, { door, settings, standpoint });
-    this.#calls =
-      outside ?? new TrappedCalls(standpoint, this.#grounds, { door, settings }, this.#paths);
+    const grounds = this.#grounds;
+    const help = { standpoint, grounds, door, settings, relief: this.#relief };
+    const answering = answeringOf(data, { ...help, depute: this.#depute });
+    const { calls, service, surroundings } = answering;
+    this.#service = service;
+    this.#paths = answering.paths;
+    this.#calls = calls;
     this.#mounts = new ModuleMounts({
       standpoint,
-      grounds: this.#grounds,
+      grounds,
       settings,
       beforeMount: () => this.#paths?.forget(),
       post: (event) => this.#post(event),
+      treeFor: (request, mount) => surroundings.treeFor(request, mount),
     });
     this.#modules = new ModuleCalls({
       ...data.modules,
       mounts: this.#mounts,
       standpoint,
-      grounds: this.#grounds,
-      outside: outside !== undefined,
-      names: outside && (() => outside.names()),
-      policy: paths === undefined ? undefined : policyOf(paths),
+      grounds,
+      surroundings,
       perform: (request) => this.#performOwn(request),
       depute: this.#depute,
       onLate: (homes) => this.#post({ kind: "late", homes }),
@@ -215,9 +216,9 @@ class NotifyLoop {
     if (trace !== undefined) this.#tracer = new Tracer(trace, data.traceTo);
     if (data.session !== undefined) this.#sessions.set(data.session, undefined);
     if (data.adopted !== undefined) this.#adopt(data.adopted);
-    const { grounds, listeners } = data.more ?? { grounds: [], listeners: [] };
-    for (const { mounts, names, within } of grounds) this.#grounds.add(mounts, names, within);
-    for (const { listener, notes, ground } of listeners) this.#listen(listener, notes, ground);
+    const more = data.more ?? { grounds: [], listeners: [] };
+    for (const { mounts, names, within } of more.grounds) grounds.add(mounts, names, within);
+    for (const { listener, notes, ground } of more.listeners) this.#listen(listener, notes, ground);
     if (data.listening !== undefined) this.#listening.set(data.listening, undefined);
   }
 
@@ -278,7 +279,7 @@ class NotifyLoop {
     // Only this thread asks the modules: no other may answer in its place any more.
     if (this.#modules.isEmpty) return;
     this.#relief.retire();
-    this.#paths?.leaveWaiting(this.#depute);
+    this.#service?.leaveWaiting(this.#depute);
   }
 
   /** Takes a call that a module wants. */
@@ -393,8 +394,6 @@ class NotifyLoop {
   }
 
   #performOwn(request: NotifyListener): Answer {
-    // A view without namespaces cannot mount: it would for the whole host.
-    if (this.#data.outside !== undefined) return this.#calls.perform(request);
     return this.#mounts.perform(request, (own) => this.#calls.perform(own));
   }
 
@@ -465,7 +464,7 @@ class NotifyLoop {
   #adopt({ listener, mounts, names, notes }: AdoptedView, pid?: number): GroundId {
     const held = this.#grounds.add(mounts, names);
     const ground = held.mnt;
-    if (pid !== undefined) this.#paths?.enter(held, pid, pid);
+    if (pid !== undefined) this.#service?.enter(held, pid, pid);
     this.#listen(listener, notes, ground);
     return ground;
   }

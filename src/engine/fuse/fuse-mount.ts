@@ -162,6 +162,23 @@ export class FuseThread {
     this.#worker.postMessage(given);
   }
 
+  /**
+   * Fills an empty directory with the files as they are now; the thread ends then.
+   * @returns "", or the code of the error for which it could not
+   */
+  async copy(folder: string): Promise<string> {
+    const copied = new Promise<string>((resolve) => {
+      this.#worker.on("message", (event: FuseWorkerEvent) => {
+        if (event.kind === "copied") resolve(event.code);
+      });
+      void this.ended.then(() => resolve("EIO"));
+    });
+    this.#worker.postMessage({ folder } satisfies FuseHandOver);
+    const code = await copied;
+    await this.ended;
+    return code;
+  }
+
   /** The thread does not keep the process alive. */
   unref(): void {
     this.#worker.unref();

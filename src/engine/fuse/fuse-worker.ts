@@ -5,7 +5,7 @@
  */
 import { register } from "node:module";
 import { type MessagePort, parentPort, Worker, workerData } from "node:worker_threads";
-import { V2Error } from "../../base/index.ts";
+import { V2Error, type VirtualFiles } from "../../base/index.ts";
 import {
   type FileSystem,
   FuseServer,
@@ -17,6 +17,7 @@ import {
   VirtualFileSystem,
 } from "../../fuse/index.ts";
 import { FuseDevice } from "../../sys/index.ts";
+import { copyVirtualFiles } from "./file-copy.ts";
 import type { FuseHelperData } from "./fuse-helper.ts";
 import { FuseLoop, type LoopEnd } from "./fuse-loop.ts";
 import { type Insertion, loadModules } from "../modules/module-loader.ts";
@@ -55,12 +56,14 @@ export interface FuseWorkerData extends Omit<FuseMountRequest, "changed"> {
   readonly writeback: boolean;
 }
 
-/** What a thread that is ready is given. */
-export interface FuseHandOver {
-  readonly descriptor: number;
-  /** Closed at its other end when the thread is to end. */
-  readonly stop: number;
-}
+/** What a thread that is ready is given: a device to serve, or an empty directory to fill. */
+export type FuseHandOver =
+  | {
+      readonly descriptor: number;
+      /** Closed at its other end when the thread is to end. */
+      readonly stop: number;
+    }
+  | { readonly folder: string };
 
 export type FuseWorkerEvent =
   | { readonly kind: "ready" }
@@ -73,7 +76,9 @@ export type FuseWorkerEvent =
     }
   /** A function of the file system threw something that is no errno. */
   | { readonly kind: "problem"; readonly message: string }
-  | { readonly kind: "ended"; readonly why: LoopEnd };
+  | { readonly kind: "ended"; readonly why: LoopEnd }
+  /** The directory is filled; "" or the code of the error for which it is not. */
+  | { readonly kind: "copied"; readonly code: string };
 
 /** Problems that are told; a broken function would tell one for every call. */
 const PROBLEMS_MAX = 20;
@@ -115,6 +120,8 @@ class Herald implements Invalidations {
 
 interface Loaded {
   readonly files: FileSystem;
+  /** Set when the files are described by paths. */
+  readonly described?: VirtualFiles;
   readonly options: ServerOptions;
 }
 
@@ -146,7 +153,7 @@ async function load(herald: Herald): Promise<Loaded> {
   if (isVirtualFiles(result)) {
     const { uid, gid, mountedMs } = data;
     files = new VirtualFileSystem(result, { uid, gid, mountedMs, invalidations: herald });
-    return { files, options: { changesOutside: true } };
+    return { files, described: result, options: { changesOutside: true } };
   }
   if (isFileSystem(result)) return { files: result, options: { writeback: data.writeback } };
   throw new V2Error("NO_FILES", "the module's 'mount' gave no file system", {
@@ -169,6 +176,21 @@ function problemReporter(): (error: unknown) => void {
   };
 }
 
+/** @returns "", or the code of an error */
+async function copy({ described }: Loaded, folder: string): Promise<string> {
+  try {
+    if (described === undefined) {
+      throw new V2Error("EOPNOTSUPP", "only files that are described by paths can be copied");
+    }
+    await copyVirtualFiles(described, folder);
+    return "";
+  } catch (error) {
+    problemReporter()(error);
+    const { code } = error as { readonly code?: unknown };
+    return typeof code === "string" ? code : "EIO";
+  }
+}
+
 async function main(): Promise<void> {
   const herald = new Herald();
   let loaded: Loaded;
@@ -182,7 +204,12 @@ async function main(): Promise<void> {
   }
   const handedIn = new Promise<FuseHandOver>((resolve) => parentPort!.once("message", resolve));
   post({ kind: "ready" });
-  const { descriptor, stop } = await handedIn;
+  const given = await handedIn;
+  if ("folder" in given) {
+    post({ kind: "copied", code: await copy(loaded, given.folder) });
+    process.exit(0);
+  }
+  const { descriptor, stop } = given;
   const device = new FuseDevice(descriptor, stop);
   herald.begin(device.descriptor);
   const server = new FuseServer(loaded.files, device, {

@@ -3,6 +3,7 @@
  * filter, and its supervisor stands beside it with the same user's rights and no more.
  */
 import { randomBytes } from "node:crypto";
+import { ERRNO } from "../../base/index.ts";
 import { CLONE } from "../../sys/index.ts";
 import {
   AUDIT_ARCH_I386,
@@ -13,6 +14,7 @@ import {
   type FilterRule,
   levelZeroRules,
   type MountSpec,
+  namespaceRules,
   SYS_X86_64 as SYS,
   SyscallTable,
   type Trap,
@@ -50,6 +52,8 @@ export interface OutsideIdentity {
   readonly mark: number;
   /** Value of argument 5 that makes a call pass the filter, in hexadecimal. */
   readonly pass: string;
+  /** Files are denied (--deny). */
+  readonly denies: boolean;
 }
 
 /** What the supervisor of such a view is told. */
@@ -68,10 +72,11 @@ export interface OutsideView extends OutsideIdentity {
 }
 
 /** A new view's identity, and a directory for its trees. */
-export function newOutsideConfig(traced: boolean): OutsideConfig {
+export function newOutsideConfig(traced: boolean, denies: boolean): OutsideConfig {
   sweepTrees();
   const mark = newMark();
-  return { traced, mark, pass: randomBytes(8).toString("hex"), folder: makeTrees(mark) };
+  const pass = randomBytes(8).toString("hex");
+  return { traced, mark, pass, denies, folder: makeTrees(mark) };
 }
 
 /** Steps before the filter. */
@@ -109,20 +114,59 @@ function cloneRules(): FilterRule[] {
 }
 
 /**
+ * Calls that a guest makes itself where the supervisor leads it to other files; an open only of a
+ * mere name. No other call passes, whatever it carries: the supervisor makes it.
+ */
+const LED_CALLS: ReadonlySet<string> = new Set(["chdir", "execve", "execveat", "bind", "connect"]);
+const O_PATH = 0o10000000n;
+
+/**
+ * What a guest under whose eyes files are denied may not do to processes that are not denied any.
+ */
+const OTHERS_HANDS: readonly string[] = ["ptrace", "process_vm_writev", "pidfd_getfd"];
+
+/** Rules of a view where files are denied; they go before all others. */
+function denyRules(): FilterRule[] {
+  const action = { kind: "errno", errno: ERRNO.EPERM } as const;
+  const others = [AUDIT_ARCH_X86_64, AUDIT_ARCH_I386].flatMap((arch) => {
+    const table = new SyscallTable(arch);
+    return OTHERS_HANDS.flatMap((name) => {
+      const call = table.named(name);
+      return call === undefined ? [] : [{ arch, number: call.number, tests: [], action }];
+    });
+  });
+  return [...others, ...namespaceRules()];
+}
+
+/**
  * What goes before the rules of the traps. Calls of guests that the supervisor makes in their place
  * pass: they carry a word of its own.
  */
-export function outsideRules(traps: readonly Trap[], pass: string): FilterRule[] {
+export function outsideRules(
+  traps: readonly Trap[],
+  { pass, denies }: OutsideIdentity,
+): FilterRule[] {
   const value = BigInt(`0x${pass}`);
   const test = (arch: number): ArgumentTest => {
     const bits = arch === AUDIT_ARCH_X86_64 ? 64 : 32;
     const mask = bits === 64 ? 0xffff_ffff_ffff_ffffn : 0xffff_ffffn;
     return { argument: 5, bits, mask, value: value & mask };
   };
-  const passed = trapRules(traps).flatMap((rule) =>
-    rule.action.kind === "notify"
-      ? [{ ...rule, tests: [test(rule.arch)], action: { kind: "allow" } as const }]
-      : [],
-  );
-  return [...passed, ...callerRules()];
+  const passed = trapRules(traps).flatMap((rule): FilterRule[] => {
+    if (rule.action.kind !== "notify") return [];
+    const limits = ledOnly(rule);
+    const action = { kind: "allow" } as const;
+    return limits === undefined ? [] : [{ ...rule, tests: [test(rule.arch), ...limits], action }];
+  });
+  return [...(denies ? denyRules() : []), ...passed, ...callerRules()];
+}
+
+/** Further conditions for a call to pass; undefined: it never does. */
+function ledOnly({ arch, number }: FilterRule): readonly ArgumentTest[] | undefined {
+  const call = new SyscallTable(arch).numbered(number);
+  if (call === undefined || call.arguments === "words") return undefined;
+  if (LED_CALLS.has(call.name)) return [];
+  const argument = call.arguments.indexOf("open-flags");
+  if (argument === -1) return undefined;
+  return [{ argument, bits: 32, mask: O_PATH, value: O_PATH }];
 }

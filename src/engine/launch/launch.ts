@@ -250,7 +250,7 @@ export function build(launcher: Launcher, plan: GuestPlan): void {
   const { traps } = plan;
   if ("outside" in enter && enter.outside.traced) beTraced(launcher, traps ?? []);
   else if (traps !== undefined) {
-    const passed = "outside" in enter ? outsideRules(traps, enter.outside.pass) : [];
+    const passed = "outside" in enter ? outsideRules(traps, enter.outside) : [];
     const first = [...passed, ...(plan.rules ?? [])];
     const filter = plan.filter ?? viewFilter(plan.session, traps, first);
     const facts = "create" in enter ? { facts: JSON.stringify(enter.create.facts) } : {};

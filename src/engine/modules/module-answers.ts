@@ -8,7 +8,6 @@ import {
   emitStatx,
   emitUtsName,
   inOldLayout,
-  isAboutPaths,
   type OfferedCall,
   opensForWriting,
   type Operation,
@@ -45,26 +44,22 @@ const IN_REGISTERS: ReadonlySet<string> = new Set<Operation>(["socket", "setid"]
 export class ModuleAnswers {
   readonly #memory: GuestMemory;
   readonly #perform: (request: NotifyListener) => Answer;
-  readonly #outside: boolean;
   readonly #emulated: EmulatedCalls;
   readonly #foreign: ForeignIds;
 
   /**
    * @param how to perform a call as if there were no modules
-   * @param how.outside that finds the files of calls itself, and lets the kernel find none
    */
   constructor(
     memory: GuestMemory,
     how: {
       readonly perform: (request: NotifyListener) => Answer;
-      readonly outside: boolean;
     } & Omit<EmulatedCallsHelp, "memory" | "foreign">,
   ) {
     this.#foreign = new ForeignIds(how.standpoint);
     this.#emulated = new EmulatedCalls({ ...how, memory, foreign: this.#foreign });
     this.#memory = memory;
     this.#perform = how.perform;
-    this.#outside = how.outside;
   }
 
   /**
@@ -95,8 +90,6 @@ export class ModuleAnswers {
       const answer = paths!.perform(request, named, files, writes, others);
       return answer === undefined ? "moved" : this.#foreign.corrected(request, answer);
     }
-    const redirected = others.path !== undefined || others.newPath !== undefined;
-    if (this.#outside && isAboutPaths(operation) && !redirected) return this.#perform(request);
     if (operation === "uname") {
       const { names } = offered.fields as OperationFields["uname"];
       return this.#write(request, taken, emitUtsName(taken.call.name, names));

@@ -8,8 +8,8 @@ import {
   GuestMemory,
   hearBell,
   type NotifyListener,
-  utsname,
   type Standpoint,
+  utsname,
 } from "../../sys/index.ts";
 import {
   AUDIT_ARCH_I386,
@@ -23,7 +23,6 @@ import {
   type OperationFields,
   OperationTable,
   parseUtsName,
-  type PathPolicy,
   socketcallName,
   SyscallTable,
   type TakenCall,
@@ -38,6 +37,7 @@ import type { GroundId, Grounds } from "../calls/grounds.ts";
 import type { DeputyCall } from "../calls/deputies.ts";
 import type { ModuleMounts } from "./module-mounts.ts";
 import { ModulePaths, type NamedFiles } from "./module-paths.ts";
+import type { ModuleSurroundings } from "./module-surroundings.ts";
 import type { CallMessage, DecisionMessage, ModulesMessage } from "./module-messages.ts";
 import { ModuleTurns, type Turn } from "./module-turns.ts";
 
@@ -78,13 +78,8 @@ export interface ModuleCallsOptions {
   readonly bell: number;
   readonly standpoint: Standpoint;
   readonly grounds: Grounds;
-  /** The views have no namespaces: others find their files, and paths are known by name only. */
-  readonly outside: boolean;
-  /** Is asked about paths before modules are. */
-  readonly policy: PathPolicy | undefined;
+  readonly surroundings: ModuleSurroundings;
   readonly mounts: ModuleMounts;
-  /** struct utsname of a view without namespaces; others have it where we stand. */
-  readonly names: (() => Uint8Array) | undefined;
   /** Performs a call as if there were no handlers. */
   readonly perform: (request: NotifyListener) => Answer;
   /** Has a deputy perform a call, and answer it. */
@@ -218,23 +213,14 @@ export class ModuleCalls {
     if (late.size > 0) this.#options.onLate([...late]);
   }
 
-  /** To the view of the caller: its names and paths are meant. */
-  #stand(pid: number): GroundId | undefined {
-    const { standpoint, grounds } = this.#options;
-    const inode = standpoint.namespaceOf(pid, "mnt");
-    const ground = inode === undefined ? undefined : grounds.find("mnt", inode);
-    if (ground !== undefined) grounds.stand(ground);
-    return ground?.mnt;
-  }
-
   /** What performs the path calls of a view, where we stand from now on. */
   #pathsOf(pid: number): ModulePaths | undefined {
-    const { standpoint, policy, depute } = this.#options;
-    const ground = this.#stand(pid);
+    const { surroundings } = this.#options;
+    const ground = surroundings.standWith(pid);
     if (!this.#wantsPaths) return undefined;
     let paths = this.#paths.get(ground);
     if (paths === undefined) {
-      paths = new ModulePaths(standpoint, policy, depute);
+      paths = new ModulePaths(surroundings);
       this.#paths.set(ground, paths);
     }
     return paths;
@@ -285,18 +271,18 @@ export class ModuleCalls {
 
   /** @param named paths are wanted; else the path engine finds them */
   #place({ pid }: NotifyListener, named: boolean): CallPlace {
-    const link = (name: string): string => (named ? this.#link(`${pid}/${name}`) : "/");
+    const link = (name: string): string => (named ? this.#link(pid, name) : "/");
     return {
       directory: (descriptor) => link(descriptor < 0 ? "cwd" : `fd/${descriptor}`),
       root: () => link("root"),
       octets: (address, length) => this.#memory.octets(pid, address, length),
-      names: () => parseUtsName((this.#options.names ?? utsname)()),
+      names: () => parseUtsName(this.#options.surroundings.names() ?? utsname()),
     };
   }
 
-  /** What a link of the host's /proc says, as seen in the view; "/" when the process is gone. */
-  #link(path: string): string {
-    return this.#options.standpoint.readProcLink(path) ?? "/";
+  /** What a link of a process says in the view; "/" when it is gone. */
+  #link(pid: number, name: string): string {
+    return this.#options.surroundings.linkOf(pid, name) ?? "/";
   }
 
   #ask(call: DecidedCall, turns: ModuleTurns, turn: Turn, verdict: Verdict): void {
@@ -315,8 +301,8 @@ export class ModuleCalls {
     this.#options.mounts.change(lists);
     this.#views = new Map(lists.map(({ ground, modules }) => [ground, new ModuleTurns(modules)]));
     this.#wanted = new Set([...this.#views.values()].flatMap(({ operations }) => [...operations]));
-    const { grounds, outside } = this.#options;
-    this.#wantsPaths ||= !outside && [...this.#wanted].some(isAboutPaths);
+    this.#wantsPaths ||= [...this.#wanted].some(isAboutPaths);
+    const { grounds } = this.#options;
     for (const ground of this.#paths.keys()) {
       const isGone = ground !== undefined && grounds.find("mnt", ground) === undefined;
       if (isGone) this.#paths.delete(ground);

@@ -5,7 +5,12 @@
  */
 import { readFileSync, closeSync } from "node:fs";
 import { ERRNO } from "../../base/index.ts";
-import { GuestMemory, type NotifyListener, type Standpoint } from "../../sys/index.ts";
+import {
+  closeDescriptor,
+  GuestMemory,
+  type NotifyListener,
+  type Standpoint,
+} from "../../sys/index.ts";
 import { AUDIT_ARCH_X86_64, MS, SYS_I386, SYS_X86_64 } from "../../viewos/index.ts";
 import { type Answer, CONTINUE, failure, LATER, reply } from "../calls/answer.ts";
 import { mountFuse } from "../fuse/fuse-mount.ts";
@@ -40,13 +45,29 @@ export interface ModuleMount {
 
 export type ModuleMountEvent =
   | { readonly kind: "mount"; readonly mount: ModuleMount }
+  /** There is an empty directory for a copy, behind that descriptor. */
+  | { readonly kind: "tree"; readonly id: number; readonly descriptor: number }
   /** 0: it is mounted and wants to be served. */
   | { readonly kind: "mounted"; readonly id: number; readonly errno: number };
 
-/** What the main thread says of a mount: the descriptor of a device, or why there is none. */
+/** What the main thread says of a mount. */
 export type ModuleMountReply =
+  /** There is a device: its descriptor. */
   | { readonly id: number; readonly descriptor: number }
+  /** There is none, but the files can be copied into a directory. */
+  | { readonly id: number; readonly copy: true }
+  /** They have been copied (0), or why they have not. */
   | { readonly id: number; readonly errno: number };
+
+/** A directory that a copy of a module's files is made in, and mounted. */
+export interface CopiedTree {
+  /** Of the directory, for whoever fills it. */
+  readonly descriptor: number;
+  /** It is filled: shows it to the view, read-only. @returns 0, or the errno. */
+  show(): number;
+  /** It is not: nothing stays of it. */
+  drop(): void;
+}
 
 export interface ModuleMountsOptions {
   readonly standpoint: Standpoint;
@@ -55,13 +76,22 @@ export interface ModuleMountsOptions {
   /** Nothing of a view may be kept busy when something is mounted. */
   readonly beforeMount: () => void;
   readonly post: (event: ModuleMountEvent) => void;
+  /** Makes a directory for a copy; an errno: it cannot be made. */
+  readonly treeFor: (request: NotifyListener, mount: ModuleMount) => CopiedTree | number;
+}
+
+interface WaitingMount {
+  readonly request: NotifyListener;
+  readonly mount: ModuleMount;
+  /** Set when a copy is being made. */
+  readonly tree?: CopiedTree;
 }
 
 /** The mounts of modules' types, on the thread that stands in the views. */
 export class ModuleMounts {
   readonly #options: ModuleMountsOptions;
   readonly #memory = new GuestMemory();
-  readonly #waiting = new Map<number, { request: NotifyListener; mount: ModuleMount }>();
+  readonly #waiting = new Map<number, WaitingMount>();
   /** Modules by the types that they serve, for each view; the newest has a type. */
   #types = new Map<GroundId | undefined, ReadonlyMap<string, string>>();
   #isEmpty = true;
@@ -103,19 +133,36 @@ export class ModuleMounts {
     return grounds.nearest(this.#types, ground);
   }
 
-  /** The main thread has a device, or none. */
+  /** The main thread has a device, or none, or a copy. */
   resume(message: ModuleMountReply): void {
     this.#options.beforeMount();
-    const waiting = this.#waiting.get(message.id);
-    this.#waiting.delete(message.id);
-    const errno =
-      waiting === undefined
-        ? ERRNO.ESRCH
-        : "errno" in message
-          ? message.errno
-          : this.#mount(waiting.request, waiting.mount, message.descriptor);
+    const { id } = message;
+    const waiting = this.#waiting.get(id);
+    if (waiting !== undefined && "copy" in message) {
+      const tree = this.#options.treeFor(waiting.request, waiting.mount);
+      if (typeof tree === "number") return this.#finish(id, tree);
+      this.#waiting.set(id, { ...waiting, tree });
+      this.#options.post({ kind: "tree", id, descriptor: tree.descriptor });
+      return undefined;
+    }
+    return this.#finish(id, waiting === undefined ? ERRNO.ESRCH : this.#result(waiting, message));
+  }
+
+  #result({ request, mount, tree }: WaitingMount, message: ModuleMountReply): number {
+    if ("descriptor" in message) return this.#mount(request, mount, message.descriptor);
+    const errno = "errno" in message ? message.errno : ERRNO.EIO;
+    if (tree === undefined) return errno;
+    const failure = errno === 0 ? tree.show() : errno;
+    if (failure !== 0) tree.drop();
+    closeDescriptor(tree.descriptor);
+    return failure;
+  }
+
+  #finish(id: number, errno: number): void {
+    const waiting = this.#waiting.get(id);
+    this.#waiting.delete(id);
     if (waiting !== undefined) reply(waiting.request, failure(errno));
-    this.#options.post({ kind: "mounted", id: message.id, errno });
+    this.#options.post({ kind: "mounted", id, errno });
   }
 
   /** Type of a mount with aliases resolved; undefined when a mount or its state is changed. */

@@ -5,7 +5,7 @@
  * files still have the paths that the module has decided about.
  */
 import { ERRNO } from "../../base/index.ts";
-import type { NotifyListener, Standpoint } from "../../sys/index.ts";
+import type { NotifyListener } from "../../sys/index.ts";
 import {
   absolutePath,
   type OtherPaths,
@@ -14,8 +14,7 @@ import {
 } from "../../viewos/index.ts";
 import { type Answer, failure } from "../calls/answer.ts";
 import { type CapturedPathCall, replacePath } from "../calls/captured-call.ts";
-import { PathCalls } from "../paths/path-calls.ts";
-import type { DeputyCall } from "../calls/deputies.ts";
+import type { DecidedPaths, ModuleSurroundings } from "./module-surroundings.ts";
 
 /** An errno that no call fails with: the policy has stopped it. */
 const STOPPED = 4095;
@@ -41,7 +40,6 @@ type Mode =
 
 /** Asks the modules in the middle of a call. */
 class ModulePolicy implements PathPolicy {
-  readonly #base: PathPolicy | undefined;
   mode: Mode = { kind: "any" };
   /** Paths that the call has been found to name, as the view has them. */
   found: string[] = [];
@@ -51,13 +49,7 @@ class ModulePolicy implements PathPolicy {
   root = "/";
   stopped = false;
 
-  constructor(base: PathPolicy | undefined) {
-    this.#base = base;
-  }
-
   decide(act: PathAct, path: string): number {
-    const refusal = this.#base?.decide(act, path) ?? 0;
-    if (refusal !== 0) return refusal;
     const real = Buffer.from(path, "latin1").toString("utf8");
     this.found.push(this.root === "/" ? real : absolutePath("/", `${this.root}/${real}`));
     if (this.found.length < this.count) return 0;
@@ -90,23 +82,13 @@ export interface OfferedFiles {
 
 /** Performs the calls that modules may want. */
 export class ModulePaths {
-  readonly #standpoint: Standpoint;
-  readonly #policy: ModulePolicy;
-  readonly #calls: PathCalls;
+  readonly #surroundings: ModuleSurroundings;
+  readonly #policy = new ModulePolicy();
+  readonly #calls: DecidedPaths;
 
-  /**
-   * @param base is asked before the modules
-   * @param depute has a deputy perform what may wait for another process
-   */
-  constructor(
-    standpoint: Standpoint,
-    base: PathPolicy | undefined,
-    depute: (call: DeputyCall) => void,
-  ) {
-    this.#standpoint = standpoint;
-    this.#policy = new ModulePolicy(base);
-    this.#calls = new PathCalls(standpoint, [{ calls: ["path"] }], this.#policy);
-    this.#calls.leaveWaiting(depute);
+  constructor(surroundings: ModuleSurroundings) {
+    this.#surroundings = surroundings;
+    this.#calls = surroundings.pathsUnder(this.#policy);
   }
 
   /** A copy of a call that names files and that we can perform; undefined for any other. */
@@ -187,7 +169,7 @@ export class ModulePaths {
   }
 
   #link(pid: number, name: string): string {
-    return this.#standpoint.readProcLink(`${pid}/${name}`) ?? "/";
+    return this.#surroundings.linkOf(pid, name) ?? "/";
   }
 }
 

@@ -34,14 +34,27 @@ export interface ModuleServersOptions {
   readonly control: MessagePort;
   readonly bell: number;
   readonly log: (line: string) => void;
+  /** Nothing is served: files are copied where they are mounted. */
+  readonly copies: boolean;
   /** What a module was inserted by, by its `moduleId`; undefined: it is gone. */
   readonly sourceOf: (module: string) => ModuleSource | undefined;
+}
+
+/** A FUSE device; undefined where there is none, or none for us. */
+function deviceIfAny(): number | undefined {
+  try {
+    return openFuseDevice();
+  } catch {
+    return undefined;
+  }
 }
 
 /** Starts and ends the threads. */
 export class ModuleServers {
   readonly #options: ModuleServersOptions;
   readonly #served = new Map<number, Served>();
+  /** Threads that copy files instead of serving them. */
+  readonly #copying = new Map<number, FuseThread>();
 
   constructor(options: ModuleServersOptions) {
     this.#options = options;
@@ -86,6 +99,9 @@ export class ModuleServers {
   async on(event: ModuleMountEvent): Promise<void> {
     if (event.kind === "mount") return await this.#begin(event.mount);
     const served = this.#served.get(event.id);
+    if (event.kind === "tree") return await this.#copy(event.id, event.descriptor);
+    // No directory can be made for its copy.
+    if (event.errno !== 0) this.#copying.get(event.id)?.stop();
     if (served === undefined) return;
     if (event.errno === 0) served.thread.serve(served.descriptor);
     else {
@@ -116,12 +132,14 @@ export class ModuleServers {
         gid,
         onProblem: say,
       });
-      let descriptor: number;
-      try {
-        descriptor = openFuseDevice();
-      } catch (error) {
-        await thread.close();
-        throw error;
+      const descriptor = this.#options.copies ? undefined : deviceIfAny();
+      if (descriptor === undefined) {
+        this.#copying.set(id, thread);
+        void thread.ended.then(() => {
+          this.#copying.delete(id);
+          program?.close();
+        });
+        return this.#tell({ id, copy: true });
       }
       this.#served.set(id, { module: mount.module, ground, thread, descriptor });
       void thread.ended.then(() => {
@@ -135,6 +153,11 @@ export class ModuleServers {
       program?.close();
       this.#tell({ id, errno: ERRNO[code as ErrnoName] ?? ERRNO.EIO });
     }
+  }
+
+  async #copy(id: number, descriptor: number): Promise<void> {
+    const code = (await this.#copying.get(id)?.copy(`/proc/self/fd/${descriptor}`)) ?? "EIO";
+    this.#tell({ id, errno: code === "" ? 0 : (ERRNO[code as ErrnoName] ?? ERRNO.EIO) });
   }
 
   #tell(mount: ModuleMountReply): void {

@@ -29,6 +29,8 @@ export interface ViewModulesOptions {
   readonly control: MessagePort;
   /** Rung after every message on `control`; and by module threads. */
   readonly bell: number;
+  /** See `ModuleServersOptions`. */
+  readonly copies: boolean;
   /** A line for the log. */
   readonly log: (line: string) => void;
 }

@@ -14,6 +14,7 @@ import {
   type Standing,
   type Syscall,
   type VirtualMount,
+  virtualPath,
   type Walked,
   type WalkHost,
   walkPath,
@@ -26,6 +27,12 @@ export interface TrappedCall extends CallArguments {
   readonly number: number;
   /** False once the caller is gone. */
   isValid(): boolean;
+}
+
+/** Paths of a call that have been read from its caller's memory, or were put in their place. */
+export interface ReadPaths {
+  /** One character per octet; undefined: there is no path at that argument. */
+  at(argument: number): string | undefined;
 }
 
 /** PATH_MAX, with the NUL. */
@@ -147,14 +154,19 @@ export class GuestPaths {
     return walkPath(this.table, standing, path, follow, this.#host);
   }
 
-  /** Walks a path among the arguments; undefined: the kernel can say better what is wrong. */
+  /**
+   * Walks a path among the arguments; undefined: the kernel can say better what is wrong.
+   * @param read undefined: it is read here
+   */
   walkArgument(
     request: TrappedCall,
     call: Syscall,
     argument: PathArgument,
     openFlags: number | undefined,
+    read: ReadPaths | undefined,
   ): Walked | number | undefined {
-    const path = this.string(request.argument(argument.index));
+    const { index } = argument;
+    const path = read === undefined ? this.string(request.argument(index)) : read.at(index);
     if (path === undefined || path === "") return undefined;
     const standing = path.startsWith("/") ? this.#atRoot : this.#standingOf(request, argument);
     if (standing === undefined) return undefined;
@@ -173,6 +185,16 @@ export class GuestPaths {
     for (const one of this.#bound.keys()) {
       if (this.links.read(`/proc/${one}/cwd`) === undefined) this.#bound.delete(one);
     }
+  }
+
+  /**
+   * What a link of a process (`cwd`, `root`, `fd/3`) says in the view; undefined when it is gone.
+   */
+  linkOf(pid: number, name: string): string | undefined {
+    const real = this.links.read(`/proc/${pid}/${name}`);
+    if (real === undefined || !real.startsWith("/")) return real;
+    this.attend(pid);
+    return virtualPath(this.placeOf(real));
   }
 
   /** Does that process stand in a bound mount? */

@@ -1,14 +1,23 @@
 /** Rung C: what is decided about calls, told to guests that wait in a notification. */
-import { statSync } from "node:fs";
 import type { NotifyListener, Standpoint } from "../../sys/index.ts";
-import { VUCTL } from "../../viewos/index.ts";
+import {
+  AUDIT_ARCH_I386,
+  AUDIT_ARCH_X86_64,
+  type PathPolicy,
+  trappedCalls,
+  trapsOf,
+  VUCTL,
+} from "../../viewos/index.ts";
 import type { Answer } from "../calls/answer.ts";
-import type { CapturedPath, CapturedPathCall } from "../calls/captured-call.ts";
+import type { DeputyCall } from "../calls/deputies.ts";
 import type { ControlDoor } from "../control/control-door.ts";
-import { OUTSIDE_TRAPS, type OutsideConfig } from "../launch/launch-outside.ts";
+import type { OutsideConfig } from "../launch/launch-outside.ts";
+import { policyOf } from "../paths/path-service.ts";
+import type { PathTraps } from "../paths/path-traps.ts";
 import { type Instead, OutsideCalls } from "./outside-calls.ts";
-import { PathCalls } from "../paths/path-calls.ts";
-import type { PlacedArgument } from "./placed-arguments.ts";
+import { outsideTree } from "./outside-copy.ts";
+import type { CopiedTree, ModuleMount } from "../modules/module-mounts.ts";
+import { OutsidePaths } from "./outside-paths.ts";
 import type { SharedSettings } from "../control/shared-settings.ts";
 import { meantType, type ViewSettings } from "../control/view-settings.ts";
 import { callRemotely } from "./remote-call.ts";
@@ -18,29 +27,81 @@ export interface NotifiedGuestsHelp {
   readonly door: ControlDoor;
   readonly settings: SharedSettings<ViewSettings>;
   readonly standpoint: Standpoint;
+  /** Calls that are answered even where no mount matters, and the files that are denied. */
+  readonly paths: PathTraps | undefined;
+  /** Has a deputy perform what may wait for another process. */
+  readonly depute: (call: DeputyCall) => void;
 }
 
-export class NotifiedGuests {
-  readonly #calls: OutsideCalls;
-  readonly #door: ControlDoor;
-  readonly #pass: bigint;
-  /** Performs calls on files in mounts. */
-  readonly #files: PathCalls;
+const LETS_ALL: PathPolicy = { decide: () => 0 };
 
-  constructor(config: OutsideConfig, { door, settings, standpoint }: NotifiedGuestsHelp) {
-    this.#door = door;
-    this.#calls = new OutsideCalls(config, (type) => meantType(settings.value, type));
+export class NotifiedGuests {
+  readonly #help: NotifiedGuestsHelp;
+  readonly #calls: OutsideCalls;
+  readonly #pass: bigint;
+  readonly #denies: PathPolicy | undefined;
+  readonly #paths: OutsidePaths;
+  /** Numbers of the calls that are answered even where no mount matters, by architecture. */
+  readonly #answered = new Map<number, ReadonlySet<number>>();
+
+  constructor(config: OutsideConfig, help: NotifiedGuestsHelp) {
+    const { settings, paths } = help;
+    this.#help = help;
+    this.#denies = paths && policyOf(paths);
+    const meant = (type: string): string => meantType(settings.value, type);
+    this.#calls = new OutsideCalls(config, meant, config.denies);
     this.#pass = BigInt(`0x${config.pass}`);
-    this.#files = new PathCalls(standpoint, [{ calls: OUTSIDE_TRAPS }]);
+    this.#paths = this.pathsUnder(this.#denies ?? LETS_ALL);
+    if (paths === undefined) return;
+    for (const arch of [AUDIT_ARCH_X86_64, AUDIT_ARCH_I386]) {
+      const calls = trappedCalls(trapsOf(paths.calls), arch);
+      this.#answered.set(arch, new Set(calls.map(({ number }) => number)));
+    }
+  }
+
+  /** Performs path calls whole, after what is denied has been denied and a policy asked. */
+  pathsUnder(policy: PathPolicy): OutsidePaths {
+    const { standpoint, depute } = this.#help;
+    return new OutsidePaths({
+      calls: this.#calls,
+      standpoint,
+      onReal: this.#denies,
+      onViewed: policy,
+      lead: (request, instead) => this.#lead(request, instead),
+      depute,
+    });
+  }
+
+  /** See `ModuleMounts`. */
+  treeFor(request: NotifyListener, mount: ModuleMount): CopiedTree | number {
+    return outsideTree(this.#calls, request, mount);
+  }
+
+  /** They stand where we stand. */
+  standWith(): undefined {
+    return undefined;
+  }
+
+  /** What a link of a process (`cwd`, `fd/3`) says in the view; undefined when it is gone. */
+  linkOf(pid: number, name: string): string | undefined {
+    return this.#calls.linkOf(pid, name);
   }
 
   /** Performs one request, or leaves it to the kernel. */
   perform(request: NotifyListener): Answer {
-    if (request.number === VUCTL) return this.#door.call(request.pid);
+    if (request.number === VUCTL) return this.#help.door.call(request.pid);
+    if (this.#answered.get(request.arch)?.has(request.number) === true) {
+      const captured = this.#paths.capture(request);
+      if (captured !== undefined) return this.#paths.perform(request, captured);
+    }
     const decision = this.#calls.decide(request);
-    if (decision.kind === "instead") return this.#instead(request, decision);
-    this.#files.notice(request);
-    return decision;
+    if (decision.kind !== "instead") {
+      this.#paths.notice(request);
+      return decision;
+    }
+    const captured = this.#paths.capture(request);
+    if (captured === undefined) return this.#lead(request, decision);
+    return this.#paths.instead(request, captured, decision);
   }
 
   /** struct utsname as the view has it. */
@@ -48,22 +109,24 @@ export class NotifiedGuests {
     return this.#calls.names();
   }
 
-  #instead(request: NotifyListener, instead: Instead): Answer {
-    const { placed, after } = instead;
-    const captured = this.#files.capture(request);
-    if (captured?.shape.operation === "open" && isFifo(placed)) {
-      // Its other end may be opened by nobody for long: the guest waits by itself.
-      callRemotely(request, { ...instead, pass: this.#pass, unattended: true });
-      return { kind: "later" };
-    }
-    if (captured !== undefined && lead(captured, placed)) {
-      const answer = this.#files.perform(request, captured);
-      if (answer.kind !== "continue") {
-        after(answer.kind === "done" ? answer.errno : 0);
-        return answer;
-      }
-    }
-    // A change of directory, a program, a descriptor of a mere name: only the guest can do it.
+  /** Our thread is itself again: before others take a caller's place. */
+  rest(): void {
+    this.#paths.rest();
+  }
+
+  /** What callers are is read with each call: there is nothing to forget after a time. */
+  get forgetAfterMs(): number {
+    return -1;
+  }
+
+  /** Nothing is remembered of callers. */
+  forget(): void {
+    this.#paths.forget();
+  }
+
+  /** A change of directory, a program, a descriptor of a mere name: only the guest can do it. */
+  #lead(request: NotifyListener, instead: Instead): Answer {
+    const { after } = instead;
     const result = callRemotely(request, { ...instead, pass: this.#pass });
     if (result.kind === "refused") {
       after(result.errno);
@@ -72,31 +135,4 @@ export class NotifiedGuests {
     after(result.kind === "returned" ? result.errno : 0);
     return { kind: "later" };
   }
-}
-
-function isFifo([path]: readonly PlacedArgument[]): boolean {
-  if (!(path?.content instanceof Uint8Array)) return false;
-  const found = Buffer.from(path.content.subarray(0, -1));
-  try {
-    return statSync(found, { throwIfNoEntry: false })?.isFIFO() === true;
-  } catch {
-    return false;
-  }
-}
-
-/** Gives a call other paths; false when it is about more than paths. */
-function lead(call: CapturedPathCall, placed: readonly PlacedArgument[]): boolean {
-  const { first, second } = call.shape;
-  return placed.every(({ index, content }) => {
-    if (!(content instanceof Uint8Array)) return false;
-    if (index === first.path) return put(call.first, content);
-    return index === second?.path && put(call.second, content);
-  });
-}
-
-function put(path: CapturedPath, octets: Uint8Array): boolean {
-  if (octets.length > path.text.octets.length) return false;
-  path.text.octets.set(octets);
-  path.length = octets.length - 1;
-  return true;
 }

@@ -17,6 +17,7 @@ import {
 import {
   AUDIT_ARCH_I386,
   AUDIT_ARCH_X86_64,
+  isMountAllowed,
   isRefusedInViews,
   kernelPath,
   mountinfoText,
@@ -24,6 +25,7 @@ import {
   MS,
   type PathArgument,
   pathArguments,
+  type Place,
   realPath,
   type Syscall,
   SyscallTable,
@@ -33,7 +35,7 @@ import {
   writesFiles,
 } from "../../viewos/index.ts";
 import type { Answer } from "../calls/answer.ts";
-import { GuestPaths, isObjectLink, type TrappedCall } from "./guest-paths.ts";
+import { GuestPaths, isObjectLink, type ReadPaths, type TrappedCall } from "./guest-paths.ts";
 import type { OutsideConfig } from "../launch/launch-outside.ts";
 import { markedProcesses } from "../launch/marked-processes.ts";
 import type { PlacedArgument } from "./placed-arguments.ts";
@@ -110,11 +112,22 @@ export class OutsideCalls {
   readonly #calls = new Map<number, ReadonlyMap<number, PathCall>>();
   readonly #names = new Map<number, Uint8Array>();
   readonly #meant: (type: string) => string;
+  readonly #guarded: boolean;
+  /** A program has been executed: what is mounted now was not asked for at the start. */
+  #begun = false;
+  /** Where the paths of the last call led to. */
+  #walks: readonly Walked[] = [];
+  /** A file of ours that stood for one of /proc in that call, and the name of that. */
+  #substitute: { readonly file: string; readonly path: string } | undefined;
 
-  /** @param meant what a mount type is an alias of. */
-  constructor(config: OutsideConfig, meant = (type: string): string => type) {
+  /**
+   * @param meant what a mount type is an alias of
+   * @param guarded no file may get another path, because paths are denied
+   */
+  constructor(config: OutsideConfig, meant = (type: string): string => type, guarded = false) {
     this.#config = config;
     this.#meant = meant;
+    this.#guarded = guarded;
     this.#mounts = new VirtualMounts(this.#paths.table, config.folder);
     for (const arch of [AUDIT_ARCH_X86_64, AUDIT_ARCH_I386]) {
       const calls = new SyscallTable(arch).calls();
@@ -125,8 +138,13 @@ export class OutsideCalls {
     }
   }
 
-  /** What is to be done about a call whose caller waits. */
-  decide(request: TrappedCall): Decision {
+  /**
+   * What is to be done about a call whose caller waits.
+   * @param read its paths; undefined: they are read here
+   */
+  decide(request: TrappedCall, read?: ReadPaths): Decision {
+    this.#walks = [];
+    this.#substitute = undefined;
     const known = this.#calls.get(request.arch)?.get(request.number);
     if (known === undefined) return CONTINUE;
     this.#paths.attend(request.pid);
@@ -149,10 +167,24 @@ export class OutsideCalls {
         return this.#paths.isElsewhere() ? CONTINUE : done(this.#umount(request, name));
     }
     if (isRefusedInViews(request.arch, request.number)) return done(ERRNO.ENOSYS);
+    this.#begun ||= known.call.class === "exec";
     if (this.#paths.table.isEmpty) return CONTINUE;
     if (name === "getcwd") return this.#workingDirectory(request);
     if (name === "bind" || name === "connect") return this.#socketCall(request, name);
-    return known.paths.length === 0 ? CONTINUE : this.#pathCall(request, known);
+    return known.paths.length === 0 ? CONTINUE : this.#pathCall(request, known, read);
+  }
+
+  /** The name in the view of a real file that the last call came to. */
+  viewPath(real: string): string {
+    if (this.#substitute?.file === real) return this.#substitute.path;
+    const mounts = this.#walks.map(({ place }) => place.mount);
+    const bound = mounts.find((mount) => mount.parent !== undefined && isIn(mount, real));
+    return virtualPath(this.#paths.table.placeOf(real, bound?.id));
+  }
+
+  /** What a link of a process (`cwd`, `fd/3`) says in the view; undefined when it is gone. */
+  linkOf(pid: number, name: string): string | undefined {
+    return this.#paths.linkOf(pid, name);
   }
 
   /** A namespace of its own is the kernel's matter; from now on callers may have one. */
@@ -203,6 +235,7 @@ export class OutsideCalls {
     if (path === undefined) return ERRNO.EFAULT;
     if (!request.isValid()) return ERRNO.ESRCH;
     if (!mayMount(request.pid)) return ERRNO.EPERM;
+    if (this.#guarded && this.#begun && !isMountAllowed(type ?? "", flags)) return ERRNO.EPERM;
     const target = this.#paths.walk(path) ?? ERRNO.ESRCH;
     if (typeof target === "number") return target;
     const isPath = (flags & (MS.BIND | MS.MOVE)) !== 0 && source !== undefined;
@@ -215,6 +248,38 @@ export class OutsideCalls {
       flags,
       data: data ?? "",
     });
+  }
+
+  /** May the caller mount there? 0, or the errno. */
+  mayMountAt(request: TrappedCall, path: string): number {
+    const target = this.#target(request, path);
+    if (typeof target === "number") return target;
+    if (this.#paths.isElsewhere() || !mayMount(request.pid)) return ERRNO.EPERM;
+    return this.#mounts.unfit(target, "directory");
+  }
+
+  /** An empty directory for the files of a mount. */
+  makeTree(): string {
+    const OWN = 0o755;
+    return this.#mounts.makeTree(OWN);
+  }
+
+  /** Shows that directory to the view, read-only. @returns 0, or the errno. */
+  showTree(
+    request: TrappedCall,
+    backing: string,
+    { source, type, target: path }: { readonly [name in "source" | "type" | "target"]: string },
+  ): number {
+    const target = this.#target(request, path);
+    if (typeof target === "number") return target;
+    return this.#mounts.show(backing, target, { source, type });
+  }
+
+  #target(request: TrappedCall, path: string): Place | number {
+    this.#paths.attend(request.pid);
+    this.#paths.forget();
+    const found = this.#paths.walk(pathText(new TextEncoder().encode(path))) ?? ERRNO.ESRCH;
+    return typeof found === "number" ? found : found.place;
   }
 
   #umount(request: TrappedCall, name: "umount" | "umount2"): number {
@@ -235,16 +300,17 @@ export class OutsideCalls {
     return guests.some((pid) => this.#paths.standsIn(pid, mount));
   }
 
-  #pathCall(request: TrappedCall, { call, paths }: PathCall): Decision {
+  #pathCall(request: TrappedCall, { call, paths }: PathCall, read?: ReadPaths): Decision {
     if (this.#paths.isElsewhere()) return CONTINUE;
     const flags = call.name === "openat2" ? this.#openFlags(request) : undefined;
     const walks: Walked[] = [];
     for (const argument of paths) {
-      const walked = this.#paths.walkArgument(request, call, argument, flags);
+      const walked = this.#paths.walkArgument(request, call, argument, flags, read);
       if (walked === undefined) return CONTINUE;
       if (typeof walked === "number") return done(walked);
       walks.push(walked);
     }
+    this.#walks = walks;
     const refusal = refusalOf(call, walks, writesFiles(call, request, flags));
     if (refusal !== 0) return done(refusal);
     const [first] = walks;
@@ -329,6 +395,7 @@ export class OutsideCalls {
     const file = this.#mountsFile(place.path);
     if (file === undefined) return "no";
     const placed = [placedPath(index, file)];
+    this.#substitute = { file, path: place.path };
     return { kind: "instead", placed, after: () => unlinkSync(file) };
   }
 
@@ -377,6 +444,9 @@ function mayMount(tid: number): boolean {
   const [, fsuid] = /^Uid:\s+\d+\s+\d+\s+\d+\s+(\d+)/m.exec(status) ?? [];
   return Number(fsuid) === process.geteuid!();
 }
+
+const isIn = ({ backing }: VirtualMount, real: string): boolean =>
+  backing === "/" || real === backing || real.startsWith(`${backing}/`);
 
 const isReadOnly = ({ place }: Walked): boolean => (place.mount.flags & MS.RDONLY) !== 0;
 

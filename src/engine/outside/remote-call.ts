@@ -68,11 +68,6 @@ export interface RemoteCall {
   readonly number?: number;
   readonly placed: readonly PlacedArgument[];
   readonly values?: readonly { readonly index: number; readonly value: bigint }[];
-  /**
-   * The thread is let go before it makes the call, which may take long. Its argument registers and
-   * the memory that they point to stay as the call needed them; the System V ABI lets a call do so.
-   */
-  readonly unattended?: boolean;
   /** A value for argument 5, which lets the call pass the filter. */
   readonly pass: bigint;
 }
@@ -109,13 +104,6 @@ class Session {
     this.#saved = found;
     this.#mask = signalMask(tid);
     setSignalMask(tid, new Uint8Array(8).fill(0xff));
-  }
-
-  /** Lets the thread go into a call. */
-  leave(number: number, args: readonly bigint[]): void {
-    this.#prepare(number, args);
-    setSignalMask(this.tid, this.#mask);
-    if (!detach(this.tid, this.stopSignal)) throw new Gone();
   }
 
   /** Makes one call and returns what it returned; "executed" when another program runs now. */
@@ -232,10 +220,6 @@ export function callRemotely(request: NotifyListener, call: RemoteCall): RemoteR
     });
     for (const { index, value } of call.values ?? []) args[index] = value;
     if (size > 0) writeGuestMemory(tid, scratch, memory);
-    if (call.unattended === true) {
-      session.leave(number, [...args, call.pass]);
-      return { kind: "returned", value: 0n, errno: 0 };
-    }
     const result = session.call(number, [...args, call.pass]);
     if (result === "executed") return { kind: "executed" };
     if (size > 0) session.free(scratch, size);

@@ -111,7 +111,7 @@ export class VirtualMounts {
     const backing = realPath(sourcePlace);
     const kind = statAt(backing);
     if (kind === undefined) return ERRNO.ENOENT;
-    const unfit = this.#unfit(target, kind);
+    const unfit = this.unfit(target, kind);
     if (unfit !== 0) return unfit;
     const below = (flags & MS.REC) === 0 ? [] : this.#attachedBelow(sourcePlace);
     const made = this.table.attach(target, {
@@ -142,7 +142,7 @@ export class VirtualMounts {
   /**
    * The point of a mount must be of its root's kind; it may be missing where its parent is there.
    */
-  #unfit(target: Place, kind: "directory" | "file"): number {
+  unfit(target: Place, kind: "directory" | "file"): number {
     const there = statAt(realPath(target));
     if (there === undefined) {
       const above = this.table.above(target);
@@ -154,7 +154,7 @@ export class VirtualMounts {
 
   #newTree({ source, target, type, flags, data }: MountRequest): number {
     if (type === "") return ERRNO.EINVAL;
-    const unfit = this.#unfit(target, "directory");
+    const unfit = this.unfit(target, "directory");
     if (unfit !== 0) return unfit;
     const host = HOST_TREES[type];
     if (host !== undefined) {
@@ -162,10 +162,27 @@ export class VirtualMounts {
       return this.#attached(target, { source, type, backing: host, isPrivate: false, flags });
     }
     if (type !== "tmpfs" && type !== "ramfs") return isKnownType(type) ? ERRNO.EPERM : ERRNO.ENODEV;
+    const backing = this.makeTree(modeOf(data));
+    return this.#attached(target, { source, type, backing, isPrivate: true, flags });
+  }
+
+  /** An empty directory of the view's own. */
+  makeTree(mode: number): string {
     const backing = join(this.#folder, `m${this.#made++}`);
     mkdirSync(backing);
-    chmodSync(backing, modeOf(data));
-    return this.#attached(target, { source, type, backing, isPrivate: true, flags });
+    chmodSync(backing, mode);
+    return backing;
+  }
+
+  /** Shows such a directory at a place. @returns 0, or the errno. */
+  show(
+    backing: string,
+    target: Place,
+    as: { readonly source: string; readonly type: string },
+  ): number {
+    const unfit = this.unfit(target, "directory");
+    if (unfit !== 0) return unfit;
+    return this.#attached(target, { ...as, backing, isPrivate: true, flags: MS.RDONLY });
   }
 
   #attached(target: Place, fields: Parameters<MountTable["attach"]>[1]): number {

@@ -49,6 +49,7 @@ export class PathActs {
   readonly #paths = new ProcPaths();
   readonly #canonical = new Uint8Array(CANONICAL_OCTETS);
   readonly #mountNumber = new MemoryBlock(8);
+  readonly #nothing = new MemoryBlock(1);
 
   constructor(
     callers: Callers,
@@ -311,7 +312,7 @@ export class PathActs {
     }
   }
 
-  /** Opens; a descriptor, or the negative errno. */
+  /** Opens; a descriptor, 0 for a mere name that may be had, or the negative errno. */
   open(caller: Caller, call: CapturedPathCall, inputs: PathInputs, start: number): number {
     const { mode, resolve } = inputs;
     // A supervisor has no terminal, and shall not get one by opening it.
@@ -332,6 +333,12 @@ export class PathActs {
     flags: number,
     { mode, resolve }: PathInputs,
   ): number {
+    const NOT_BOTH = O.CREAT | O.DIRECTORY;
+    if ((flags & NOT_BOTH) === NOT_BOTH) {
+      // Some kernels forbid it, before they look at the path.
+      const tried = this.#files.openat2(AT.FDCWD, this.#nothing, flags, mode, 0);
+      if (tried === -ERRNO.EINVAL) return tried;
+    }
     const follow = (flags & O.NOFOLLOW) === 0;
     const writes = (flags & (O.ACCMODE | O.TRUNC)) !== 0;
     const found =
@@ -355,6 +362,8 @@ export class PathActs {
           writes: writes || tmpfile,
         });
         if (refusal !== 0) return -refusal;
+        // A mere name: the caller's kernel makes it, and says what else is wrong.
+        if ((flags & O.PATH) !== 0) return 0;
         if (this.leavesWaiting && this.#waits(found, flags)) {
           this.left = { file: found, flags };
           return -LEFT;
@@ -364,16 +373,25 @@ export class PathActs {
         if (this.left.file !== found) this.#files.close(found);
       }
     }
-    if (found !== -ERRNO.ENOENT || (flags & O.CREAT) === 0) return found;
+    if ((flags & O.CREAT) === 0) return found;
+    if (found === -ERRNO.ENOTDIR) return this.#asDirectory(caller, path, start);
+    if (found !== -ERRNO.ENOENT) return found;
     return this.#create(caller, path, start, flags, mode, LINKS_MAX);
+  }
+
+  /** What is said of a file that is to be made where its name says that it is a directory. */
+  #asDirectory(caller: Caller, { text, length }: CapturedPath, start: number): number {
+    if (text.octets[length - 1] !== SLASH) return -ERRNO.ENOTDIR;
+    const { directory, failure } = this.#resolver.entry(caller, start, text, length);
+    if (failure !== 0) return failure;
+    this.#files.close(directory);
+    return -ERRNO.EISDIR;
   }
 
   /** The file that was decided about, opened as the caller wants it. */
   #reopen(found: number, flags: number, mode: number, follow: boolean): number {
     const files = this.#files;
-    if (!follow && this.#isLink(found)) {
-      return (flags & O.PATH) === 0 ? -ERRNO.ELOOP : files.openat(found, EMPTY, flags);
-    }
+    if (!follow && this.#isLink(found)) return -ERRNO.ELOOP;
     const direct = flags & ~(O.CREAT | O.EXCL | O.NOFOLLOW);
     return files.openat(this.#proc, this.#paths.own(found), direct, mode);
   }

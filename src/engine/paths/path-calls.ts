@@ -234,10 +234,7 @@ export class PathCalls {
     }
     if (result === -LEFT) return this.#leave(caller, request);
     if (operation === "open" && result >= 0) {
-      if ((this.#inputs.flags & O.PATH) !== 0) {
-        this.#files.close(result);
-        return CONTINUE;
-      }
+      if ((this.#inputs.flags & O.PATH) !== 0) return CONTINUE;
       const closeOnExec = (this.#inputs.flags & O.CLOEXEC) !== 0;
       return { kind: "descriptor", descriptor: result, closeOnExec };
     }

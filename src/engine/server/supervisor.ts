@@ -10,6 +10,7 @@ import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
 import { EXIT, V2Error } from "../../base/index.ts";
 import {
   closeDescriptor,
+  forbidInspection,
   listenSessions,
   makeBell,
   namespaceId,
@@ -20,6 +21,7 @@ import { ViewTree } from "../../viewos/index.ts";
 import { ConnectionCount } from "../control/control-door.ts";
 import { registerViewOperations } from "../control/control-operations.ts";
 import { ControlServer } from "../control/control-server.ts";
+import { OUTSIDE_TRAPS } from "../launch/launch-outside.ts";
 import { viewRules } from "../launch/launch-filter.ts";
 import type { InsertOptions } from "../modules/modules.ts";
 import { ViewModules } from "../modules/view-modules.ts";
@@ -96,7 +98,15 @@ class Supervisor {
     const bell = makeBell();
     const { port1: control, port2 } = new MessageChannel();
     const tree = new ViewTree<unknown>();
-    this.#modules = new ViewModules({ tree, control, bell, log: (line) => this.#log(line) });
+    // FUSE is what rung A has.
+    const copies = config.rung !== undefined && config.rung !== "A";
+    this.#modules = new ViewModules({
+      tree,
+      control,
+      bell,
+      copies,
+      log: (line) => this.#log(line),
+    });
     this.#book = new ViewBook(
       (command) => this.#tell(command),
       { tree, modules: this.#modules },
@@ -162,7 +172,11 @@ class Supervisor {
 
   #beginModules(wanted: readonly InsertOptions[]): void {
     void this.#modules.begin(this.#book.outermost, wanted, SPAWNED_SESSION, (needed) =>
-      viewRules([...filterTraps(withoutTrace(this.#config.traps)), ...needed]),
+      viewRules([
+        ...(this.#config.outside === undefined ? [] : [{ calls: OUTSIDE_TRAPS }]),
+        ...filterTraps(withoutTrace(this.#config.traps)),
+        ...needed,
+      ]),
     );
   }
 
@@ -242,6 +256,7 @@ class Supervisor {
         this.#modules.onLateCall(event.homes);
         break;
       case "mount":
+      case "tree":
       case "mounted":
         await this.#modules.servers.on(event);
         break;
@@ -255,7 +270,8 @@ class Supervisor {
     const { outside, traps } = this.#config;
     const { ground, pid, session, userNamespace } = event;
     const { paths } = traps;
-    if (paths !== undefined && this.#book.isEmpty) {
+    if (paths !== undefined && outside !== undefined) forbidInspection();
+    else if (paths !== undefined && this.#book.isEmpty) {
       const shared = { connections: this.#shared.connections, settings: this.#shared.settings };
       watchPaths(this.#relief, { ...shared, paths, pid }, (one) => void this.on(one));
     }
