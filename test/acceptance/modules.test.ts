@@ -64,10 +64,7 @@ test("a directory is bound in a view whose modules decide about paths", async ()
   }
 });
 
-// As an ordinary user modules are not there yet on rung C.
-const asRoot = process.getuid!() === 0 ? test : async () => {};
-
-void asRoot("a module sees the names that a view without namespaces gave itself", async () => {
+test("a module sees the names that a view without namespaces gave itself", async () => {
   using made = moduleFile(`
     export default module("names", { on: {
       uname: (call) => call.reply({ domainname: call.real().nodename }),
@@ -76,7 +73,7 @@ void asRoot("a module sees the names that a view without namespaces gave itself"
   const script = `
 import ctypes
 ctypes.CDLL(None).sethostname(b"mars", 4)
-print(os.uname().nodename, socket.gethostname())
+print(os.uname().nodename, socket.gethostname(), flush=True)
 os.system("uname -n; cat /proc/sys/kernel/hostname >/dev/null")
 libc = ctypes.CDLL(None); names = ctypes.create_string_buffer(390); libc.uname(names)
 print(names.raw[325:].split(b"\\0")[0].decode())`;
