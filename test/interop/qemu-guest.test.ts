@@ -46,6 +46,10 @@ test("two machines and a view talk through our switch: IPv4, IPv6, jumbo frames,
   await alice.ask(`ip link set eth0 mtu 9000 up; ip addr add ${ALICE.address}/24 dev eth0`);
   await bob.ask(`ip link set eth0 mtu 9000 up; ip addr add ${BOB.address}/24 dev eth0`);
 
+  // Nobody sends from an address that is still being looked for on the link (flags other than 80).
+  const isReady = "until grep -q ' 80 *eth0' /proc/net/if_inet6; do sleep 0.1; done";
+  for (const machine of [alice, bob]) await machine.ask(isReady);
+
   await t.test("the machines ping each other over IPv4 and IPv6", async () => {
     assert.match(await alice.ask(ping(BOB.address)), /3 packets received/);
     assert.match(await bob.ask(ping(ALICE.address)), /3 packets received/);
