@@ -47,7 +47,7 @@ async function endServer(): Promise<void> {
   await until(() => serverPid() !== undefined);
   const pid = serverPid()!;
   process.kill(pid, "SIGTERM");
-  await until(() => !readdirSync("/proc").includes(String(pid)) || serverPid() === undefined);
+  await until(() => !readdirSync("/proc").includes(String(pid)) && serverPid() === undefined);
   // Its last breath is not to be counted as part of the next start.
   await new Promise((resolve) => setTimeout(resolve, 100));
 }
