@@ -142,10 +142,11 @@ export class ModuleCalls {
     if (operation === undefined || !this.#wanted.has(operation)) return undefined;
     const turns = this.#turnsOf(request.pid);
     if (!turns.operations.has(operation)) return undefined;
-    const named = this.#pathsOf(request.pid)?.capture(request);
+    const paths = this.#pathsOf(request.pid);
+    const named = paths?.capture(request);
     const taken = this.#take(request, named === undefined);
     if (taken === undefined) return failure(ERRNO.EFAULT);
-    return this.#offer({ request, taken, operation, named, turns }, 0);
+    return this.#offer({ request, taken, operation, named, turns }, paths, 0);
   }
 
   /** The modules of the view that a process is in. */
@@ -155,12 +156,15 @@ export class ModuleCalls {
     return grounds.nearest(this.#views, ground);
   }
 
-  /** @param tries how often it has been decided about, each time on other files */
+  /**
+   * @param paths of the caller's view, where we stand
+   * @param tries how often it has been decided about, each time on other files
+   */
   #offer(
     { request, taken, operation, named, turns }: TakenOver,
+    paths: ModulePaths | undefined,
     tries: number,
   ): Answer | undefined {
-    const paths = this.#pathsOf(request.pid);
     const place = this.#place(request, named === undefined);
     let fields: OperationFields[Operation] = operationFields(operation, taken, place);
     let files: NamedFiles | undefined;
@@ -333,7 +337,7 @@ export class ModuleCalls {
     const answer = this.#answers.answer(pending, decision, paths);
     if (answer !== "moved") return reply(pending.request, answer);
     const { request, offered, tries } = pending;
-    const again = this.#offer({ ...pending, operation: offered.operation }, tries + 1);
+    const again = this.#offer({ ...pending, operation: offered.operation }, paths, tries + 1);
     reply(request, again ?? this.#options.perform(request));
   }
 
