@@ -1,6 +1,6 @@
 /** What the server sends to a native launcher: the program that makes its view. */
 import { V2Error } from "../../base/index.ts";
-import { LaunchProgram } from "../../sys/index.ts";
+import { LaunchProgram, O } from "../../sys/index.ts";
 import { type MountSpec, SYS_X86_64 as SYS } from "../../viewos/index.ts";
 import { build, candidatesOf, type Command, identityMaps } from "./launch.ts";
 import { viewFilter } from "./launch-filter.ts";
@@ -11,7 +11,6 @@ import { filterTraps } from "../calls/view-traps.ts";
 import type { ViewNet } from "./view-net.ts";
 
 const CLONE_NEWUSER = 0x10000000;
-const O_CLOEXEC = 0o2000000;
 const SOL_SOCKET = 1;
 const SO_RCVTIMEO = 20;
 const TIMEVAL_OCTETS = 16;
@@ -74,7 +73,7 @@ export class LaunchAnswers {
     // A launcher from another world (a container with the same /tmp) gets no further than here.
     const otherwise = { onFailure: request.cold };
     const users = program.string(`/proc/${process.pid}/ns/user`);
-    const opened = program.call(SYS.open, [users, O_CLOEXEC, 0], otherwise);
+    const opened = program.call(SYS.open, [users, O.CLOEXEC, 0], otherwise);
     program.call(SYS.setns, [opened.result, CLONE_NEWUSER], otherwise);
     launcher.attempt(SYS.close, [opened.result]);
     const { name, net, mounts } = wanted;

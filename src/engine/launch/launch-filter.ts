@@ -1,5 +1,5 @@
 /** The filter of a view's processes, and the steps that install it. */
-import type { Argument, Step } from "../../sys/index.ts";
+import { type Argument, O, type Step } from "../../sys/index.ts";
 import {
   AUDIT_ARCH_X86_64,
   type ArgumentTest,
@@ -17,7 +17,6 @@ import { type Launcher, LISTENER_MESSAGE_FLAGS, MESSAGE } from "./launch-steps.t
 const SECCOMP_SET_MODE_FILTER = 1;
 const FILTER_NEW_LISTENER = 8;
 const FILTER_WAIT_KILLABLE = 32;
-const O_CLOEXEC = 0o2000000;
 
 /**
  * The launcher's own message under the filter passes, whatever is trapped.
@@ -69,7 +68,7 @@ export function openNamespaces(
 ): Step[] {
   return ["mnt", "uts", "user"].map((kind) => {
     const path = launcher.program.string(`/proc/${of}/ns/${kind}`);
-    const opened = launcher.step(kind, SYS.open, [path, O_CLOEXEC, 0]);
+    const opened = launcher.step(kind, SYS.open, [path, O.CLOEXEC, 0]);
     onOpened(opened);
     return opened;
   });

@@ -4,10 +4,11 @@
  */
 import { fstatSync } from "node:fs";
 import {
-  closeDescriptor,
   type Address,
   type Argument,
+  closeDescriptor,
   LaunchProgram,
+  O,
   type Result,
   type SessionMessage,
   type Step,
@@ -55,7 +56,6 @@ export const MESSAGE = {
 
 const O_RDONLY = 0;
 const O_WRONLY = 1;
-const O_CLOEXEC = 0o2000000;
 const SOL_SOCKET = 1;
 const SCM_RIGHTS = 1;
 
@@ -167,13 +167,13 @@ export class Launcher {
 
   /** Opens a file for reading, close-on-exec. */
   open(path: string): Result {
-    return this.step(path, SYS.open, [this.program.string(path), O_RDONLY | O_CLOEXEC, 0]).result;
+    return this.step(path, SYS.open, [this.program.string(path), O_RDONLY | O.CLOEXEC, 0]).result;
   }
 
   /** Writes a text to an existing file in one write(2). */
   writeFile(label: string, path: string, text: string): void {
     const octets = new TextEncoder().encode(text);
-    const opened = this.step(label, SYS.open, [this.program.string(path), O_WRONLY | O_CLOEXEC, 0]);
+    const opened = this.step(label, SYS.open, [this.program.string(path), O_WRONLY | O.CLOEXEC, 0]);
     this.step(label, SYS.write, [opened.result, this.program.bytes(octets), octets.length], 1);
     this.step(label, SYS.close, [opened.result]);
   }

@@ -4,7 +4,7 @@
  * namespaces, installs the filter and becomes the command.
  */
 import { readFileSync } from "node:fs";
-import { type Address, type Argument, CLONE, type Step } from "../../sys/index.ts";
+import { type Address, type Argument, CLONE, O, type Step } from "../../sys/index.ts";
 import {
   type FilterRule,
   type MountSpec,
@@ -31,7 +31,6 @@ const SIGKILL = 9;
 const SIGCHLD = 17;
 const SIGPIPE = 13;
 const SIGXFSZ = 25;
-const O_CLOEXEC = 0o2000000;
 const DESCRIPTORS_MAX = 0xffffffff;
 const O_WRONLY_CLOEXEC = 0o2000001;
 
@@ -319,7 +318,7 @@ function nestView(launcher: Launcher, view: NestedView): void {
   makeUserNamespace(launcher, view.maps, CLONE.NEWNS | CLONE.NEWUTS | network);
   cutOff(launcher);
   const [mounts, names, user] = ["mnt", "uts", "user"].map((kind) =>
-    launcher.step(kind, SYS.open, [launcher.program.string(`/proc/self/ns/${kind}`), O_CLOEXEC, 0]),
+    launcher.step(kind, SYS.open, [launcher.program.string(`/proc/self/ns/${kind}`), O.CLOEXEC, 0]),
   );
   const facts = JSON.stringify(view.facts);
   launcher.send(MESSAGE.nested, undefined, [mounts!, names!, user!, 2], 0, facts);
@@ -344,8 +343,8 @@ function makeUserNamespace(launcher: Launcher, maps: IdentityMaps, others: numbe
     return;
   }
   // Many numbers may be mapped only by a process outside that has the right: a child which stays.
-  const self = launcher.step(label, SYS.open, [program.string("/proc/self"), O_CLOEXEC, 0]);
-  const made = launcher.step(label, SYS.eventfd2, [0, O_CLOEXEC]);
+  const self = launcher.step(label, SYS.open, [program.string("/proc/self"), O.CLOEXEC, 0]);
+  const made = launcher.step(label, SYS.eventfd2, [0, O.CLOEXEC]);
   const fork = launcher.step(label, SYS.clone, [SIGCHLD, 0, 0, 0, 0], 1);
   launcher.step(label, SYS.unshare, [flags]);
   launcher.step(label, SYS.write, [made.result, program.words([1]), 8]);

@@ -14,6 +14,7 @@ import {
   type Address,
   type Argument,
   LaunchProgram,
+  O,
   type ProgramPlace,
   type Step,
   type StepOptions,
@@ -45,7 +46,6 @@ const SOL_SOCKET = 1;
 const SO_RCVTIMEO = 20;
 /** A server that does not answer in that time is no help. */
 const ANSWER_S_MAX = 5;
-const O_CLOEXEC = 0o2000000;
 
 /** What a launcher becomes in a cold start, and where it looks for a server before. */
 export interface LauncherPlan {
@@ -93,7 +93,7 @@ export function nativeLauncher(plan: LauncherPlan): Uint8Array {
     ["cmdline", SENT_ADDRESS, LINE_OCTETS_MAX, parts + 24n],
     ["environ", environment, ENVIRONMENT_OCTETS_MAX, parts + 40n],
   ] as const) {
-    const opened = call(SYS.open, [text(`/proc/self/${name}`), O_CLOEXEC, 0]);
+    const opened = call(SYS.open, [text(`/proc/self/${name}`), O.CLOEXEC, 0]);
     const read = call(SYS.read, [opened.result, room, octetsMax]);
     read.stores.push(lengthAt);
     if (name === "cmdline") read.stores.push(cell(REQUEST.line));

@@ -1,6 +1,6 @@
 /** What a module's decision about a call comes to: the reply to its caller. */
 import { ERRNO } from "../../base/index.ts";
-import { type GuestMemory, memoryFile, type NotifyListener } from "../../sys/index.ts";
+import { type GuestMemory, memoryFile, type NotifyListener, O } from "../../sys/index.ts";
 import {
   AUDIT_ARCH_I386,
   type Decision,
@@ -23,8 +23,6 @@ import { ForeignIds } from "../calls/foreign-ids.ts";
 import type { CapturedPathCall } from "../calls/captured-call.ts";
 import { EmulatedCalls, type EmulatedCallsHelp } from "./emulated-calls.ts";
 import type { ModulePaths, NamedFiles } from "./module-paths.ts";
-
-const O_CLOEXEC = 0o2000000;
 
 /** A call that has been decided; its caller still waits. */
 export interface DecidedCall {
@@ -157,5 +155,5 @@ function openContent(fields: OperationFields["open"], content: string | Uint8Arr
   if (opensForWriting(fields.flags)) return failure(ERRNO.EROFS);
   const octets = typeof content === "string" ? new TextEncoder().encode(content) : content;
   const descriptor = memoryFile(fields.path, octets);
-  return { kind: "descriptor", descriptor, closeOnExec: (fields.flags & O_CLOEXEC) !== 0 };
+  return { kind: "descriptor", descriptor, closeOnExec: (fields.flags & O.CLOEXEC) !== 0 };
 }
