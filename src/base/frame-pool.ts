@@ -32,6 +32,11 @@ export const OFFLOAD = {
   tcp6: 3,
 } as const;
 
+/** Octets of memory that a pool of `capacity` slots takes. */
+export function framePoolOctets(capacity: number): number {
+  return capacity * SLOT_STRIDE;
+}
+
 /** Slots for frames, counted by their holders; see the head of this file. */
 export class FramePool {
   readonly capacity: number;
@@ -55,11 +60,14 @@ export class FramePool {
   readonly #free: Int32Array;
   #freeCount: number;
 
-  /** @param capacity number of slots, 1 to 16384; each costs address space, memory only as used. */
-  constructor(capacity: number) {
+  /**
+   * @param capacity number of slots, 1 to 16384; each costs address space, memory only as used.
+   * @param memory where the slots lie, from its first octet on; without it the pool makes its own.
+   */
+  constructor(capacity: number, memory = new ArrayBuffer(framePoolOctets(capacity))) {
     this.capacity = capacity;
-    this.octets = new Uint8Array(new ArrayBuffer(capacity * SLOT_STRIDE));
-    this.words = new Uint32Array(this.octets.buffer);
+    this.octets = new Uint8Array(memory, 0, framePoolOctets(capacity));
+    this.words = new Uint32Array(memory, 0, memory.byteLength >>> 2);
     this.start = new Uint32Array(capacity);
     this.length = new Uint32Array(capacity);
     this.offload = new Uint8Array(capacity);
