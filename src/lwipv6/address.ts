@@ -150,7 +150,8 @@ export class IpPrefix {
   /** "10.0.0.0/8", "fd00::/64". */
   toString(): string {
     const { address, lengthBits } = this;
-    return `${address.toString()}/${address.isIpv4 && lengthBits >= 96 ? lengthBits - 96 : lengthBits}`;
+    const bits = address.isIpv4 && lengthBits >= 96 ? lengthBits - 96 : lengthBits;
+    return `${address.toString()}/${bits}`;
   }
 }
 

@@ -5,3 +5,4 @@ export * from "./square.ts";
 export * from "./station.ts";
 export * from "./switch-node.ts";
 export * from "./topology.ts";
+export * from "./stack-node.ts";
