@@ -2,7 +2,7 @@
  * What every part of a stack has in common: its memory, its time, its timers, its secrets, its
  * limits and counters. Parts are given the core and the parts below them; none is global.
  */
-import type { FramePool } from "../base/index.ts";
+import type { Clock, FramePool } from "../base/index.ts";
 import type { Arena } from "./arena.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 import { SecretRandom } from "./siphash.ts";
@@ -37,6 +37,8 @@ export interface CoreOptions {
   /** Where the clock stands, in milliseconds. */
   readonly nowMs: number;
   readonly limits?: Partial<Limits>;
+  /** The clock that `nowMs` was read from. */
+  readonly clock?: Clock | undefined;
 }
 
 /** The ground of one stack. */
@@ -48,6 +50,12 @@ export class StackCore {
   readonly random: SecretRandom;
   readonly limits: Limits;
   readonly counters = new Counters();
+  /** Set by the stack: ends a user's call, so that frames leave; see `settle`. */
+  onSettle: (() => void) | undefined;
+  /** A step of the stack is under way, which settles at its end. */
+  isInStep = false;
+  /** Where calls of users read the time; without it they happen when the last step was. */
+  clock: Clock | undefined;
   /** The stack's time in milliseconds with fractions; moved by `input`, `poll` and calls. */
   nowMs: number;
 
@@ -57,6 +65,17 @@ export class StackCore {
     this.nowMs = options.nowMs;
     this.timers = new TimerWheel(options.nowMs);
     this.random = new SecretRandom(options.secret);
+    this.clock = options.clock;
     this.limits = { ...DEFAULT_LIMITS, ...options.limits };
+  }
+
+  /** The beginning of a user's call: what it does happens now. */
+  enter(): void {
+    if (!this.isInStep && this.clock !== undefined) this.nowMs = this.clock.nowMs();
+  }
+
+  /** The end of a user's call: what it has caused happens, unless a step is under way anyhow. */
+  settle(): void {
+    if (!this.isInStep) this.onSettle?.();
   }
 }

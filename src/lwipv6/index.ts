@@ -17,3 +17,12 @@ export * from "./neighbour/autoconfiguration.ts";
 export * from "./neighbour/neighbour.ts";
 export * from "./routes.ts";
 export * from "./stack.ts";
+export {
+  defaultTcpOptions,
+  STATE,
+  TcpConnection,
+  type TcpOptions,
+  type TcpStateName,
+} from "./tcp/connection.ts";
+export { TcpListener } from "./tcp/listener.ts";
+export { type ConnectRequest, Tcp } from "./tcp/tcp.ts";

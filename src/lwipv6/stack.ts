@@ -2,7 +2,7 @@
  * A stack: interfaces, addresses, routes, protocols, sockets, put together. Frames and the time go
  * in, frames go out, and `poll` says when it wants to be called again; nothing else moves it.
  */
-import { ERRNO, OFFLOAD, V2Error } from "../base/index.ts";
+import { type Clock, ERRNO, OFFLOAD, V2Error } from "../base/index.ts";
 import { IpAddress, IpPrefix } from "./address.ts";
 import { AddressBook, type AddressSettings, InterfaceAddress } from "./addresses.ts";
 import { Arena, type ArenaOptions } from "./arena.ts";
@@ -23,12 +23,15 @@ import { LinkLayer } from "./neighbour/link-layer.ts";
 import { NeighbourDiscovery } from "./neighbour/discovery.ts";
 import { NeighbourTable } from "./neighbour/table.ts";
 import { Packet } from "./packet.ts";
+import { Tcp } from "./tcp/tcp.ts";
 
 export interface StackOptions {
   /** At least 16 octets that nobody can guess; the same secret and inputs give the same run. */
   readonly secret: Uint8Array;
   /** Where the clock stands (0). */
   readonly nowMs?: number;
+  /** Read by calls of sockets; the times given to `input` and `poll` are of the same clock. */
+  readonly clock?: Clock;
   /** Shared with other stacks, or its size; default: one of its own. */
   readonly arena?: Arena | ArenaOptions;
   readonly limits?: Partial<Limits>;
@@ -53,6 +56,7 @@ export class Stack {
   readonly discovery: NeighbourDiscovery;
   readonly ip: Ip;
   readonly icmp: Icmp;
+  readonly tcp: Tcp;
   /** lo0 */
   readonly loopback: Interface;
   /** Called when something may be ready for somebody: after each step. */
@@ -72,7 +76,8 @@ export class Stack {
     this.core = new StackCore({
       arena: arena instanceof Arena ? arena : new Arena(arena),
       secret: options.secret,
-      nowMs: options.nowMs ?? 0,
+      nowMs: options.nowMs ?? options.clock?.nowMs() ?? 0,
+      clock: options.clock,
       ...(options.limits === undefined ? {} : { limits: options.limits }),
     });
     const { core } = this;
@@ -97,6 +102,8 @@ export class Stack {
     this.icmp = new Icmp(core, this.ip, mtus);
     this.icmp.onNeighbourMessage = (packet, type) => this.discovery.input(packet, type);
     this.#wireErrors(scratch);
+    this.tcp = new Tcp(core, this.ip, this.icmp);
+    core.onSettle = () => this.#settle();
     this.setForwarding(options.forwarding ?? false);
     this.#setUpLoopback();
   }
@@ -241,42 +248,58 @@ export class Stack {
    * from now on. Never throws for what is in them.
    */
   input(owner: Interface, slots: Int32Array, count: number, nowMs: number): void {
-    this.core.nowMs = nowMs;
+    const { core } = this;
+    core.nowMs = nowMs;
+    core.isInStep = true;
     for (let i = 0; i < count; i++) this.#frame(owner, slots[i]!);
     this.#endStep();
   }
 
   /** Lets everything happen that is due. @returns when to call again; Infinity: never. */
   poll(nowMs: number): number {
-    this.core.nowMs = nowMs;
-    this.core.timers.advance(nowMs);
+    const { core } = this;
+    core.nowMs = nowMs;
+    core.isInStep = true;
+    core.timers.advance(nowMs);
     this.#endStep();
-    return this.core.timers.nextMs();
+    return core.timers.nextMs();
   }
 
   /** A link that took less than it was given takes more now. */
   writable(owner: Interface): void {
     owner.flush();
-    this.flush();
+    if (owner.room === 0) return;
+    this.core.isInStep = true;
+    this.tcp.linkWritable(owner);
+    this.#endStep();
   }
 
-  /** Sends what waits, and takes in what was sent to ourselves. Calls of sockets end with it. */
+  /** Sends what waits, and takes in what was sent to ourselves. */
   flush(): void {
-    for (let round = 0; round < LOOPBACK_ROUNDS; round++) {
-      for (const one of this.#interfaces) if (one.waiting > 0) one.flush();
-      const count = this.#loopbackLink.take(this.#looped);
-      if (count === 0) return;
-      for (let i = 0; i < count; i++) this.#frame(this.loopback, this.#looped[i]!);
-    }
+    this.core.settle();
   }
 
-  /** Something waits that `flush` left for the next step. */
+  /** Something waits that was left for the next step: poll again at once. */
   get hasBacklog(): boolean {
     return this.#loopbackLink.waiting > 0;
   }
 
+  /** What a user's call has caused. */
+  #settle(): void {
+    this.core.isInStep = true;
+    this.#endStep();
+  }
+
   #endStep(): void {
-    this.flush();
+    const { core, tcp } = this;
+    for (let round = 0; round < LOOPBACK_ROUNDS; round++) {
+      tcp.endBatch();
+      for (const one of this.#interfaces) if (one.waiting > 0) one.flush();
+      const count = this.#loopbackLink.take(this.#looped);
+      for (let i = 0; i < count; i++) this.#frame(this.loopback, this.#looped[i]!);
+      if (count === 0 && !tcp.unblock()) break;
+    }
+    core.isInStep = false;
     this.onStep?.();
   }
 
