@@ -19,6 +19,7 @@ export * from "./packet.ts";
 export * from "./registry.ts";
 export * from "./running-switches.ts";
 export * from "./stream-end.ts";
+export { StackLoop } from "./stack-loop.ts";
 export * from "./stack-runner.ts";
 export * from "./tap.ts";
 export * from "./vde-end.ts";
