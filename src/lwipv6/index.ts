@@ -31,5 +31,8 @@ export * from "./raw.ts";
 export * from "./udp-socket.ts";
 export { Udp } from "./udp.ts";
 export * from "./sockets/constants.ts";
+export type { SocketAddress } from "./sockets/socket-entry.ts";
 export * from "./sockets/sockets.ts";
+export { printEnd } from "./sockets/waiting.ts";
 export * as waiting from "./sockets/waiting.ts";
+export * from "./config/conf.ts";

@@ -36,9 +36,9 @@ export class StackLoop implements AsyncDisposable {
 
   constructor(runner: StackRunner) {
     this.runner = runner;
-    const state = this.#state.buffer as SharedArrayBuffer;
+    const state = this.#state.buffer;
     const workerData: DoorbellData = { fd: runner.fd, bellFd: this.#bell.fd, state };
-    this.#worker = new Worker(new URL("stack-doorbell.js", import.meta.url), { workerData });
+    this.#worker = new Worker(new URL("./stack-doorbell.js", import.meta.url), { workerData });
     this.#worker.on("message", () => this.#turn());
     this.#wait();
   }
@@ -75,9 +75,10 @@ export class StackLoop implements AsyncDisposable {
   }
 
   #turn(): void {
-    this.#isScheduled = false;
     if (this.#isClosed) return;
+    this.#isScheduled = true;
     const events = this.runner.step(0);
+    this.#isScheduled = false;
     this.#idle = events > 0 || this.runner.waitMs === 0 ? 0 : this.#idle + 1;
     if (this.#idle < IDLE_ROUNDS) {
       this.#isScheduled = true;

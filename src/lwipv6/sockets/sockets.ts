@@ -9,19 +9,12 @@ import type { Capability } from "../core.ts";
 import { type Endpoint, POLL } from "../endpoint.ts";
 import { RawSocket } from "../raw.ts";
 import type { Stack } from "../stack.ts";
-import { defaultTcpOptions, STATE, TcpConnection, type TcpOptions } from "../tcp/connection.ts";
+import { STATE, TcpConnection, type TcpOptions } from "../tcp/connection.ts";
 import { TcpListener } from "../tcp/listener.ts";
 import { UdpSocket } from "../udp-socket.ts";
 import { AF, IOCTL, MSG, SHUT, SO, SOCK, SOL } from "./constants.ts";
-import { type GeneralOptions, getOption, type OptionValue, setOption } from "./socket-options.ts";
-
-/** Where a socket is, or whom it talks to. */
-export interface SocketAddress {
-  readonly address: IpAddress;
-  readonly port: number;
-  /** Of link-local addresses and groups; 0: none. */
-  readonly interfaceIndex?: number;
-}
+import { type SocketAddress, SocketEntry as Entry } from "./socket-entry.ts";
+import { getOption, type OptionValue, setOption } from "./socket-options.ts";
 
 /** What a received datagram came with. */
 export interface Received {
@@ -38,41 +31,6 @@ export type CapabilityCheck = (capability: Capability) => boolean;
 /** Ports below it are for those who may. */
 const PORT_PRIVILEGED = 1024;
 const BACKLOG_MAX = 4096;
-
-/** One descriptor. */
-class Entry implements GeneralOptions {
-  readonly family: number;
-  readonly type: number;
-  readonly protocol: number;
-  reuseAddress = false;
-  reusePort = false;
-  isIpv6Only = false;
-  interfaceIndex = 0;
-  /** Of a stream socket before it is connected or listens. */
-  local: SocketAddress | undefined;
-  readonly tcp: TcpOptions = defaultTcpOptions();
-  endpoint: UdpSocket | RawSocket | TcpConnection | TcpListener | undefined;
-  /** The connection attempt has been told about. */
-  isConnectTold = false;
-  readonly watchers = new Set<() => void>();
-
-  constructor(family: number, type: number, protocol: number) {
-    this.family = family;
-    this.type = type;
-    this.protocol = protocol;
-  }
-
-  get isIpv4(): boolean {
-    return this.family === AF.inet;
-  }
-
-  attach(endpoint: NonNullable<Entry["endpoint"]>): void {
-    this.endpoint = endpoint;
-    (endpoint as Endpoint).onReady = () => {
-      for (const watcher of [...this.watchers]) watcher();
-    };
-  }
-}
 
 /** All descriptors of one stack. */
 export class Sockets {
@@ -444,7 +402,7 @@ export class Sockets {
 
   /** Closes everything. */
   closeAll(): void {
-    for (const fd of [...this.#entries.keys()]) this.close(fd);
+    for (const fd of Array.from(this.#entries.keys())) this.close(fd);
   }
 
   #give(entry: Entry): number {

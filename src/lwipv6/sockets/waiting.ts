@@ -2,7 +2,8 @@
 import { ERRNO, errnoName, errnoText, V2Error } from "../../base/index.ts";
 import type { IpAddress } from "../address.ts";
 import { POLL } from "../endpoint.ts";
-import type { Received, SocketAddress, Sockets } from "./sockets.ts";
+import type { SocketAddress } from "./socket-entry.ts";
+import type { Received, Sockets } from "./sockets.ts";
 
 /** A failed call as an exception: `code` is the errno's name. */
 export function socketError(result: number, what: string): V2Error {
