@@ -7,6 +7,7 @@ import type { CommandSpec } from "./command.ts";
 import { IPN_COMMANDS } from "./table-ipn.ts";
 import { LAB_COMMANDS } from "./table-lab.ts";
 import { PROGRAM_COMMANDS } from "./table-program.ts";
+import { STACK_COMMANDS } from "./table-stack.ts";
 import { VDE_CAPTURE_COMMANDS } from "./table-vde-capture.ts";
 import { VDE_CONSOLE_COMMANDS } from "./table-vde-console.ts";
 import { VDE_COMMANDS } from "./table-vde.ts";
@@ -22,6 +23,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   ...VDE_CONSOLE_COMMANDS,
   ...VDE_CAPTURE_COMMANDS,
   ...IPN_COMMANDS,
+  ...STACK_COMMANDS,
   ...LAB_COMMANDS,
   ...PROGRAM_COMMANDS,
 ];

@@ -23,7 +23,9 @@ import { LinkLayer } from "./neighbour/link-layer.ts";
 import { NeighbourDiscovery } from "./neighbour/discovery.ts";
 import { NeighbourTable } from "./neighbour/table.ts";
 import { Packet } from "./packet.ts";
+import { Raw } from "./raw.ts";
 import { Tcp } from "./tcp/tcp.ts";
+import { Udp } from "./udp.ts";
 
 export interface StackOptions {
   /** At least 16 octets that nobody can guess; the same secret and inputs give the same run. */
@@ -57,6 +59,8 @@ export class Stack {
   readonly ip: Ip;
   readonly icmp: Icmp;
   readonly tcp: Tcp;
+  readonly udp: Udp;
+  readonly raw: Raw;
   /** lo0 */
   readonly loopback: Interface;
   /** Called when something may be ready for somebody: after each step. */
@@ -103,6 +107,13 @@ export class Stack {
     this.icmp.onNeighbourMessage = (packet, type) => this.discovery.input(packet, type);
     this.#wireErrors(scratch);
     this.tcp = new Tcp(core, this.ip, this.icmp);
+    this.udp = new Udp(core, this.ip, this.icmp, groups, this.#interfaces);
+    this.udp.onTooBig = ({ target, mtuOctets }) => {
+      this.icmp.reducePathMtu(target, mtuOctets, MTU_UNKNOWN);
+    };
+    this.raw = new Raw(core, this.ip);
+    this.ip.isWanted = ({ protocol, isIpv4 }) => this.raw.has(protocol, isIpv4);
+    this.ip.onDeliver = (packet) => this.raw.deliver(packet);
     core.onSettle = () => this.#settle();
     this.setForwarding(options.forwarding ?? false);
     this.#setUpLoopback();
@@ -294,6 +305,8 @@ export class Stack {
     const { core, tcp } = this;
     for (let round = 0; round < LOOPBACK_ROUNDS; round++) {
       tcp.endBatch();
+      this.udp.endBatch();
+      this.raw.endBatch();
       for (const one of this.#interfaces) if (one.waiting > 0) one.flush();
       const count = this.#loopbackLink.take(this.#looped);
       for (let i = 0; i < count; i++) this.#frame(this.loopback, this.#looped[i]!);
@@ -380,6 +393,9 @@ export class Stack {
     }
   }
 }
+
+/** No path is wider: a datagram's error says how wide it is. */
+const MTU_UNKNOWN = 65_536;
 
 /** Metric of routes that follow from addresses, as Linux gives IPv6 ones. */
 const KERNEL_METRIC = 256;

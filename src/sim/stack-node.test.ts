@@ -31,7 +31,10 @@ function ping(node: StackNode, to: string, octets: number): void {
 /** Counts echo replies that reach a node. */
 function answers(node: StackNode): { count: number } {
   const seen = { count: 0 };
-  node.stack.ip.onDeliver = (packet: Packet) => {
+  const { ip } = node.stack;
+  const next = ip.onDeliver;
+  ip.onDeliver = (packet: Packet) => {
+    next?.(packet);
     const type = node.stack.core.pool.octets[packet.transportAt];
     if (type === (packet.isIpv4 ? 0 : 129)) seen.count++;
   };

@@ -52,6 +52,8 @@ export class Ip implements IpSender {
   complaints: Complaints | undefined;
   /** Set while the stack forwards. */
   forwarder: Forwarder | undefined;
+  /** A raw socket takes packets of a protocol that has no handler. */
+  isWanted: (packet: Packet) => boolean = () => false;
   /** Raw sockets see every packet for this host before its handler does. */
   onDeliver: ((packet: Packet) => void) | undefined;
   readonly #core: StackCore;
@@ -379,7 +381,8 @@ export class Ip implements IpSender {
     this.onDeliver?.(packet);
     const handler = this.#handlers[packet.protocol];
     if (handler !== undefined) handler.input(packet);
-    else if (packet.protocol !== IP_PROTOCOL.none) this.complaints?.protocolUnreachable(packet);
+    else if (packet.protocol !== IP_PROTOCOL.none && !this.isWanted(packet))
+      this.complaints?.protocolUnreachable(packet);
   }
 
   #local4(packet: Packet): boolean {

@@ -8,7 +8,7 @@ import type { Arena } from "../arena.ts";
 import type { Destination } from "../destination.ts";
 import { type Endpoint, POLL } from "../endpoint.ts";
 import { Timer } from "../timer-wheel.ts";
-import { BlockQueue } from "./blocks.ts";
+import { BlockQueue } from "../blocks.ts";
 import { type Congestion, Cubic, Reno } from "./congestion.ts";
 import { ReceiveQueue } from "./receive-queue.ts";
 import { RoundTrip } from "./rtt.ts";

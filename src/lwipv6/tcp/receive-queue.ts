@@ -3,7 +3,7 @@
  * of order (RFC 9293 §3.10.7.4), kept where they belong, so that filling a hole copies nothing.
  */
 import type { Arena } from "../arena.ts";
-import { BlockQueue } from "./blocks.ts";
+import { BlockQueue } from "../blocks.ts";
 import { after, before, notAfter } from "./sequence.ts";
 
 /**

@@ -1,9 +1,9 @@
 /**
- * Octets of one direction of a connection, in blocks of the arena. A run of octets that grows at
+ * Octets that a socket holds, in blocks of the arena. A run of octets that grows at
  * its end and is taken from its front; blocks are taken when octets come and given back when they
  * go, so an idle connection holds none. Octets may be put beyond the end, with holes in between.
  */
-import { type Arena, BLOCK_OCTETS } from "../arena.ts";
+import { type Arena, BLOCK_OCTETS } from "./arena.ts";
 
 const NONE = -1;
 const OFFSET = BLOCK_OCTETS - 1;
