@@ -44,7 +44,11 @@ function conversation(): Uint8Array[] {
       udp.send(new Uint8Array(3000), 0, 3000, remote, 9);
       const connection = stack.tcp.connect({ remote, remotePort: 80 });
       assert.ok(typeof connection !== "number");
-      connection.onReady = () => void connection.write(new Uint8Array(5000), 0, 5000);
+      connection.onReady = () => {
+        connection.onReady = undefined;
+        connection.write(new Uint8Array(5000), 0, 5000);
+        connection.shutdownWrite();
+      };
     });
     simulation.runFor(300);
   }
