@@ -18,6 +18,7 @@ import { compileFixture } from "./programs.ts";
 const PORT = 5201;
 const SECONDS = 1;
 const SETTLE_MS = 1000;
+const ATTEMPTS = 4;
 export const STACK_STREAM = fileURLToPath(new URL("stack-stream.js", import.meta.url));
 
 /** A program that is a stack on a TAP device. */
@@ -64,14 +65,19 @@ export async function receiveRate(streams: StackStreams, stack: StackProgram): P
 
 /** Megabits per second from a stack to the kernel, where tcp-stream receives. */
 export async function sendRate(streams: StackStreams, stack: StackProgram): Promise<number> {
+  // A new one each time: LWIPv6 leaves connections that never end.
+  const receiver = streams.spaces.start("left", streams.program, "receive", String(PORT));
+  await until("tcp-stream", () => receiver.output().includes("ready"));
   const { started } = await start(streams, stack, "send");
   // LWIPv6 does not ask again for a neighbour that the kernel was not ready to be.
   await sleep(SETTLE_MS);
   started.child.stdin!.write("go\n");
-  await until("the stream", () => started.output().includes("{"));
-  const text = started.output();
-  await streams.spaces.end([started]);
-  return rateOf(text);
+  try {
+    await until("the stream", () => started.output().includes("{"));
+  } finally {
+    await streams.spaces.end([receiver, started]);
+  }
+  return rateOf(started.output());
 }
 
 /** Command line of our stack. */
@@ -98,12 +104,21 @@ export async function withStreams<T>(
   compileFixture("tcp-stream", program);
   const spaces = await Namespaces.open();
   try {
-    const receiver = spaces.start("left", program, "receive", String(PORT));
-    await until("tcp-stream", () => receiver.output().includes("ready"));
     return await measure({ spaces, program, mtu }, place);
   } finally {
     await spaces.close();
     rmSync(place, { recursive: true, force: true });
+  }
+}
+
+/** LWIPv6 loses its first segments now and then, and never sends them again. */
+async function again(measure: () => Promise<number>): Promise<number> {
+  for (let left = ATTEMPTS; ; left--) {
+    try {
+      return await measure();
+    } catch (error) {
+      if (left === 1) throw error;
+    }
   }
 }
 
@@ -118,9 +133,9 @@ export async function run({ runs }: { readonly runs: number }): Promise<Figure[]
     const rates = { send: [[], []], receive: [[], []] } as Record<string, [number[], number[]]>;
     for (let round = 0; round < runs; round++) {
       rates["send"]![0].push(await sendRate(streams, us));
-      rates["send"]![1].push(await sendRate(streams, lwipv6));
+      rates["send"]![1].push(await again(() => sendRate(streams, lwipv6)));
       rates["receive"]![0].push(await receiveRate(streams, us));
-      rates["receive"]![1].push(await receiveRate(streams, lwipv6));
+      rates["receive"]![1].push(await again(() => receiveRate(streams, lwipv6)));
     }
     return ["send", "receive"].map((name) =>
       rateFigure(

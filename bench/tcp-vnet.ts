@@ -7,6 +7,7 @@
  *   veth-receive    from the kernel to the stack; a share
  */
 import { type Figure, rateFigure } from "./figure.ts";
+import { until } from "./namespaces.ts";
 import { ours, receiveRate, sendRate, withStreams } from "./tcp-tap.ts";
 
 const PORT = 5201;
@@ -28,10 +29,13 @@ export async function run({ runs }: { readonly runs: number }): Promise<Figure[]
     const veth: number[] = [];
     for (let round = 0; round < runs; round++) {
       send.push(await sendRate(streams, us));
+      const receiver = spaces.start("left", program, "receive", String(PORT));
+      await until("tcp-stream", () => receiver.output().includes("ready"));
       const words = ["send", "10.98.0.1", String(PORT), String(SECONDS)];
       const text = spaces.run("right", program, ...words);
       const { octets, seconds } = JSON.parse(text) as { octets: number; seconds: number };
       veth.push((octets * 8) / seconds / 1e6);
+      await spaces.end([receiver]);
       receive.push(await receiveRate(streams, us));
     }
     const named = { bench: "tcp-vnet", metric: "throughput", peerName: "kernel veth" };
