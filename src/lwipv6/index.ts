@@ -33,6 +33,7 @@ export { Udp } from "./udp.ts";
 export * from "./sockets/constants.ts";
 export type { SocketAddress } from "./sockets/socket-entry.ts";
 export * from "./sockets/sockets.ts";
+export { tcpInfo } from "./sockets/tcp-info.ts";
 export { printEnd } from "./sockets/waiting.ts";
 export * as waiting from "./sockets/waiting.ts";
 export * from "./config/conf.ts";

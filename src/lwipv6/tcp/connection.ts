@@ -78,7 +78,7 @@ const SEND_MIN_OCTETS = 256 * 1024;
 const SEND_MAX_OCTETS = 6 << 20;
 /** Octets that may wait to be read: at the start, and at most when the user reads fast. */
 const RECEIVE_START_OCTETS = 128 * 1024;
-export const RECEIVE_MAX_OCTETS = 6 << 20;
+export const RECEIVE_MAX_OCTETS = 15 << 20;
 
 /** Sockets may set these; see tcp(7) and socket(7). */
 export interface TcpOptions {
@@ -252,6 +252,8 @@ export class TcpConnection implements Endpoint, Ends {
   isProbing = false;
   isProbeAgain = false;
   retries = 0;
+  /** Segments that were sent again, in all. */
+  retransmissions = 0;
   probesUnanswered = 0;
   persistBackoff = 0;
   /** Congestion notification (RFC 3168): agreed on, to be told, to be confirmed. */
@@ -368,6 +370,8 @@ export class TcpConnection implements Endpoint, Ends {
   }
   /** The last write said that more follows. */
   isMore = false;
+  /** What was held back for more has waited for long enough. */
+  isUncorked = false;
 
   /**
    * Takes up to `to - from` octets that arrived.

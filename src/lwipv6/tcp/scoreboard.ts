@@ -35,6 +35,13 @@ export class Scoreboard {
   get sackedOctets(): number {
     return this.#sacked;
   }
+  get lostOctets(): number {
+    return this.#lost;
+  }
+  /** Octets that were sent again and not acknowledged since. */
+  get retransmittedOctets(): number {
+    return this.#retransmitted;
+  }
   /** Entries with at least one selective acknowledgment arrived out of order (RFC 8985 §6.2.3). */
   hasReordering = false;
   /** Of the last acknowledgment: what is new. */

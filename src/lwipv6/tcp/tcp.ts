@@ -31,8 +31,8 @@ import { before } from "./sequence.ts";
 import { ConnectionTable } from "./table.ts";
 import { TcpTimers } from "./timers.ts";
 
-/** Our windows are counted in units of 2^7 octets: enough for the largest. */
-const RECEIVE_SCALE = 7;
+/** Our windows are counted in units of 2^8 octets: enough for the largest. */
+const RECEIVE_SCALE = 8;
 /** How long a closed connection waits for the peer's FIN (Linux' tcp_fin_timeout). */
 const FIN_WAIT_MS = 60_000;
 
