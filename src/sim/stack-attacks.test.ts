@@ -171,7 +171,7 @@ test("initial sequence numbers tell nothing about each other (RFC 6528, NUMBER:J
   // Chi-square of the highest and the lowest octet: 255 degrees of freedom, 1 in a million above
   // 371.
   for (const shift of [24, 0]) {
-    const bins = new Array<number>(256).fill(0);
+    const bins = Array.from({ length: 256 }, () => 0);
     for (const value of a) bins[(value >>> shift) & 255]!++;
     const expected = COUNT / 256;
     const chi = bins.reduce((sum, count) => sum + (count - expected) ** 2 / expected, 0);
