@@ -44,6 +44,8 @@ export const DEBIAN_PACKAGES = [
   "dpkg-dev",
   "debhelper",
   "fakeroot",
+  "ethtool",
+  "liblwipv6-dev",
 ];
 
 /** Services of these packages, which only the tests start, each with settings of its own. */

@@ -65,6 +65,33 @@ export const httpCheck: Check = {
   },
 };
 
+const CAROL_FETCHES = 3;
+
+export const stackCheck: Check = {
+  name: "alice and bob ping carol, a stack in TypeScript, and fetch from her",
+  async run(lab) {
+    needs("ping", "iputils-ping");
+    const text = "I am carol";
+    let octets = 0;
+    for (const node of ["alice", "bob"]) {
+      for (const family of ["-4", "-6"]) {
+        const argv = ["ping", family, "-c", "2", "-i", "0.2", "-W", "3", "carol"];
+        const answer = await succeed(lab, node, argv);
+        expect(answer.includes(" 2 received"), `${node}: ping ${family} carol`);
+      }
+      for (let i = 0; i < CAROL_FETCHES; i++) {
+        const got = await succeed(lab, node, [process.execPath, "-e", FETCH, "http://carol/"]);
+        expect(got.includes(text), `${node} got '${got.slice(0, 60)}'`);
+        octets += got.length;
+      }
+    }
+    return `pings of both families answered, ${octets} octets fetched`;
+  },
+};
+
+const FETCH = `
+require("node:http").get(process.argv[1], (response) => response.pipe(process.stdout));`;
+
 export const debianPlugCheck: Check = {
   name: "Debian's vde_plug reads alice's traffic on the switch",
   async run(lab) {

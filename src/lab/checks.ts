@@ -2,7 +2,7 @@
  * The checks of the first square (`v2 lab first-square --once`): each uses the real thing, none is
  * simulated.
  */
-import { debianPlugCheck, httpCheck, pingCheck } from "./check-network.ts";
+import { debianPlugCheck, httpCheck, pingCheck, stackCheck } from "./check-network.ts";
 import { type Check, NotApplicable } from "./check-support.ts";
 import { identityCheck, imageCheck, mountCheck } from "./check-system.ts";
 import type { Lab } from "./lab.ts";
@@ -25,6 +25,7 @@ const CHECKS: readonly Check[] = [
   imageCheck,
   debianPlugCheck,
   identityCheck,
+  stackCheck,
 ];
 
 /** Runs the checks one after the other. */

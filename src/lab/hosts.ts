@@ -9,7 +9,7 @@ const LOOPBACK_LINE = /^\s*(127\.\d+\.\d+\.\d+|::1|ff02::[12]|fe00::0|ff00::0)\s
  * names that a view of the lab has.
  */
 export function hostsFile(topology: Topology, hostFile: string): string {
-  const names = new Set(topology.views.map((view) => view.name));
+  const names = new Set([...topology.views, ...topology.stacks].map((host) => host.name));
   const kept = hostFile.split("\n").flatMap((line) => {
     if (!LOOPBACK_LINE.test(line)) return [];
     const [address, ...words] = line.replace(/#.*/, "").trim().split(/\s+/);
@@ -17,9 +17,13 @@ export function hostsFile(topology: Topology, hostFile: string): string {
     return others.length === 0 ? [] : [`${address}\t${others.join(" ")}`];
   });
   if (!kept.some((line) => line.startsWith("127."))) kept.unshift("127.0.0.1\tlocalhost");
-  const own = topology.views.flatMap((view) =>
-    view.interfaces.flatMap((one) =>
-      one.addresses.map((address) => `${address.replace(/\/.*/, "")}\t${view.name}`),
+  const hosts = [
+    ...topology.views,
+    ...topology.stacks.map(({ name, interface: one }) => ({ name, interfaces: [one] })),
+  ];
+  const own = hosts.flatMap(({ name, interfaces }) =>
+    interfaces.flatMap((one) =>
+      one.addresses.map((address) => `${address.replace(/\/.*/, "")}\t${name}`),
     ),
   );
   return [...kept, "", `# lab ${topology.name}`, ...own, ""].join("\n");

@@ -11,10 +11,13 @@ import { hostsFile } from "./hosts.ts";
 import { imageServer } from "./image.ts";
 import { claimLab, forgetLab, switchDirectory, viewName } from "./state.ts";
 import { SwitchProcess } from "./switch-process.ts";
-import type { ImageMount, Topology, ViewNode } from "./topology.ts";
+import { serveDirectory, StackHost } from "../plugs/index.ts";
+import type { ImageMount, StackNode, Topology, ViewNode } from "./topology.ts";
 
 const IMAGE_WAIT_MS = 10_000;
 const IMAGE_POLL_MS = 50;
+/** Of the web servers of stacks. */
+const WEB_PORT = 80;
 /** A start-up command that runs longer is left behind as an error. */
 const EXEC_LIMIT_MS = 120_000;
 
@@ -30,6 +33,8 @@ export class Lab implements AsyncDisposable {
   readonly directory: string;
   readonly switches = new Map<string, SwitchProcess>();
   readonly views = new Map<string, View>();
+  readonly stacks = new Map<string, StackHost>();
+  readonly #servers: AsyncDisposable[] = [];
   /** Resolves when no part is left. */
   readonly ended: Promise<void>;
   readonly #say: (line: string) => void;
@@ -57,6 +62,7 @@ export class Lab implements AsyncDisposable {
       writeFileSync(hosts, hostsFile(topology, readHosts()), { mode: 0o644 });
       // One after the other: a failure then has one name, and nothing is half made.
       for (const node of topology.views) await lab.#startView(node, hosts);
+      for (const node of topology.stacks) await lab.#startStack(node);
       return lab;
     } catch (error) {
       await lab.close();
@@ -101,6 +107,8 @@ export class Lab implements AsyncDisposable {
   }
 
   async #closeAll(): Promise<void> {
+    await Promise.all(this.#servers.map((one) => one[Symbol.asyncDispose]()));
+    await Promise.all([...this.stacks.values()].map((stack) => stack.close()));
     await Promise.all([...this.views.values()].map((view) => view.close()));
     await Promise.all([...this.switches.values()].map((one) => one.close()));
     forgetLab(this.topology.name);
@@ -128,6 +136,29 @@ export class Lab implements AsyncDisposable {
     this.#keepView(name, view);
     if (node.image !== undefined) await this.mountImage(name, node.image);
     for (const command of node.exec) await this.#runStartUp(name, view, command);
+  }
+
+  async #startStack(node: StackNode): Promise<void> {
+    const { name, interface: plan } = node;
+    const words = [
+      `vnl=${switchAddress(this.topology.name, plan.switch, plan.port)}`,
+      `iface=${/\d$/.test(plan.name) ? plan.name : `${plan.name}0`}`,
+      `mac=${plan.mac}`,
+      ...plan.addresses.map((address) => `ip=${address}`),
+      ...(plan.gateway === undefined ? [] : [`gw=${plan.gateway}`]),
+      ...(plan.mtu === undefined ? [] : [`mtu=${plan.mtu}`]),
+    ];
+    const stack = await StackHost.open(words.join(","), { name });
+    this.stacks.set(name, stack);
+    if (node.serve !== undefined) {
+      this.#servers.push(serveDirectory(stack.sockets, node.serve, WEB_PORT));
+    }
+    void stack.gone.then(async () => {
+      if (this.#closing !== undefined) return;
+      this.#say(`stack ${name} has lost its cable`);
+      this.stacks.delete(name);
+      await stack.close();
+    });
   }
 
   async #runStartUp(node: string, view: View, command: string): Promise<void> {

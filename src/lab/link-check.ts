@@ -35,11 +35,11 @@ export function connect(
       continue;
     }
     const ends = endpoints.map((text, j) => endpointOf(document, text, [...path, j], nodes));
-    const view = ends.find((end) => end?.node.kind === "view");
+    const view = ends.find((end) => end?.node.kind === "view" || end?.node.kind === "stack");
     const hub = ends.find((end) => end?.node.kind === "switch");
     if (ends.includes(undefined)) continue;
     if (view === undefined || hub === undefined) {
-      document.report(path, "a link joins an interface of a view to a port of a switch");
+      document.report(path, "a link joins an interface of a view or stack to a port of a switch");
       continue;
     }
     for (const end of [view, hub]) {

@@ -6,7 +6,7 @@ import type { Topology } from "./topology.ts";
 
 export interface StatusRow {
   readonly node: string;
-  readonly kind: "switch" | "view";
+  readonly kind: "switch" | "view" | "stack";
   readonly state: "running" | "dead";
   /** Of a view's interfaces; of a switch its directory. */
   readonly addresses: readonly string[];
@@ -38,7 +38,19 @@ export function statusRows(topology: Topology): StatusRow[] {
       }),
     };
   });
-  return [...switches, ...views];
+  const stacks = topology.stacks.map(({ name, interface: one }): StatusRow => {
+    const port = one.port === undefined ? "" : `:${one.port}`;
+    const isAlive = isSwitchAlive(switchDirectory(topology.name, one.switch));
+    return {
+      node: name,
+      kind: "stack",
+      // It lives and dies with the lab's process and its cable.
+      state: isAlive ? "running" : "dead",
+      addresses: one.addresses,
+      links: [`${one.name}-${one.switch}${port}`],
+    };
+  });
+  return [...switches, ...views, ...stacks];
 }
 
 /** The rows in columns, with a head line. */

@@ -7,7 +7,14 @@ import { parseMountSpec } from "../viewos/index.ts";
 import { checkNetworks, type PlacedAddress, type PlacedInterface } from "./address-check.ts";
 import { Inherited } from "./inheritance.ts";
 import { connect, type Wire } from "./link-check.ts";
-import type { ImageMount, InterfacePlan, SwitchNode, Topology, ViewNode } from "./topology.ts";
+import type {
+  ImageMount,
+  InterfacePlan,
+  StackNode,
+  SwitchNode,
+  Topology,
+  ViewNode,
+} from "./topology.ts";
 import { type Path, suggestion, type TopologyDocument } from "./topology-file.ts";
 import {
   INTERFACE_KEYS,
@@ -44,11 +51,17 @@ export function checkTopology(
   const placed: PlacedInterface[] = [];
   const switches: SwitchNode[] = [];
   const views: ViewNode[] = [];
+  const stacks: StackNode[] = [];
   for (const node of nodes.values()) {
     if (node.kind === "switch") switches.push(switchOf(document, node));
-    if (node.kind !== "view") continue;
+    if (node.kind !== "view" && node.kind !== "stack") continue;
     const interfaces = interfacesOf(document, node, wires.get(node.name) ?? []);
     placed.push(...interfaces.map((i) => i.placed));
+    if (node.kind === "stack") {
+      const stack = stackOf(document, node, interfaces, surroundings);
+      if (stack !== undefined) stacks.push(stack);
+      continue;
+    }
     const mounts = node.list("mounts");
     for (const { value, path } of mounts) checkMount(document, value, path);
     views.push({
@@ -62,7 +75,7 @@ export function checkTopology(
     });
   }
   checkNetworks(document, placed);
-  return { name: data.name, switches, views };
+  return { name: data.name, switches, views, stacks };
 }
 
 function nodesOf(document: TopologyDocument, data: TopologyFile): Map<string, Inherited> {
@@ -121,6 +134,23 @@ function switchOf(document: TopologyDocument, node: Inherited): SwitchNode {
     document.report(ports.path, `'ports' must be 1 to ${PORTS_MAX}, not ${ports.value}`);
   }
   return { name: node.name, ports: ports?.value };
+}
+
+function stackOf(
+  document: TopologyDocument,
+  node: Inherited,
+  interfaces: readonly CheckedInterface[],
+  surroundings: Surroundings,
+): StackNode | undefined {
+  const [first, second] = interfaces;
+  if (first === undefined || second !== undefined) {
+    const path = ["topology", "nodes", node.name];
+    document.report(path, `stack '${node.name}' needs one link, not ${interfaces.length}`, "key");
+    return undefined;
+  }
+  const serve = node.get("serve");
+  const directory = serve === undefined ? undefined : surroundings.resolve(serve.value);
+  return { name: node.name, interface: first.plan, serve: directory };
 }
 
 interface CheckedInterface {

@@ -36,6 +36,8 @@ const nodeEntries = {
   image: v.exactOptional(closed({ file: text, mount: text })),
   exec: v.exactOptional(v.array(text, "list")),
   env: v.exactOptional(v.record(v.string(), scalar, "mapping")),
+  // stack
+  serve: v.exactOptional(text),
   // switch
   ports: v.exactOptional(whole),
 };
@@ -61,7 +63,8 @@ export type InterfaceSettings = Pick<NodeSettings, keyof typeof interfaceEntries
 /** Keys of a node that mean something for each kind. */
 export const KIND_KEYS: { readonly [kind: string]: readonly string[] } = {
   switch: ["kind", "group", "ports"],
-  view: Object.keys(nodeEntries).filter((key) => key !== "ports"),
+  view: Object.keys(nodeEntries).filter((key) => key !== "ports" && key !== "serve"),
+  stack: ["kind", "group", "ipv4", "ipv6", "addresses", "mac", "mtu", "gateway", "serve"],
 };
 export const INTERFACE_KEYS = Object.keys(interfaceEntries) as readonly (keyof InterfaceSettings)[];
 

@@ -116,7 +116,7 @@ topology:
     "lab.yaml:25:21: no link leads to dora:eth7",
     "lab.yaml:28:31: 'lan:1' is used by another link",
     "lab.yaml:29:32: link to unknown node 'lann' (did you mean 'lan'?)",
-    "lab.yaml:31:18: a link joins an interface of a view to a port of a switch",
+    "lab.yaml:31:18: a link joins an interface of a view or stack to a port of a switch",
   ]);
 });
 

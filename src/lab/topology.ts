@@ -4,12 +4,21 @@ export interface Topology {
   readonly name: string;
   readonly switches: readonly SwitchNode[];
   readonly views: readonly ViewNode[];
+  readonly stacks: readonly StackNode[];
 }
 
 export interface SwitchNode {
   readonly name: string;
   /** Number of ports; undefined: the switch's default. */
   readonly ports: number | undefined;
+}
+
+/** A host that is an IPv4/IPv6 stack of our own in the lab's process: no kernel is behind it. */
+export interface StackNode {
+  readonly name: string;
+  readonly interface: InterfacePlan;
+  /** Absolute path of a directory that its web server at port 80 shows; undefined: no server. */
+  readonly serve: string | undefined;
 }
 
 export interface ViewNode {

@@ -27,12 +27,14 @@ export {
 export { TcpListener } from "./tcp/listener.ts";
 export { type ConnectRequest, Tcp } from "./tcp/tcp.ts";
 export * from "./datagram-queue.ts";
+export * from "./dhcp-client.ts";
 export * from "./raw.ts";
 export * from "./udp-socket.ts";
 export { Udp } from "./udp.ts";
 export * from "./sockets/constants.ts";
 export type { SocketAddress } from "./sockets/socket-entry.ts";
 export * from "./sockets/sockets.ts";
+export { tcpInfo } from "./sockets/tcp-info.ts";
 export { printEnd } from "./sockets/waiting.ts";
 export * as waiting from "./sockets/waiting.ts";
 export * from "./config/conf.ts";

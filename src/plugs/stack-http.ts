@@ -57,7 +57,8 @@ export function serveDirectory(sockets: Sockets, directory: string, port: number
 
 function answer(root: string, request: IncomingMessage, response: ServerResponse): void {
   const path = decoded(request.url ?? "/");
-  const file = path === undefined ? undefined : inside(root, path);
+  const named = path === undefined ? undefined : inside(root, path);
+  const file = (named === undefined ? undefined : inside(named, "index.html")) ?? named;
   if (request.method !== "GET" && request.method !== "HEAD") {
     response.writeHead(405, { allow: "GET, HEAD" }).end();
     return;

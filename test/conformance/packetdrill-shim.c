@@ -11,6 +11,7 @@
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -57,8 +58,12 @@ static void move_all(int is_write, void *memory, size_t octets) {
 static struct answer ask(enum operation operation, const int64_t *argument, const void *in,
                          size_t in_octets, void *out, size_t *got) {
   if (connection == -1) {
-    connection = syscall(SYS_socket, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    must(connection >= 0, "socket");
+    /* Out of the way of packetdrill, which closes the descriptors of its script itself. */
+    int low = syscall(SYS_socket, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    must(low >= 0, "socket");
+    connection = fcntl(low, F_DUPFD_CLOEXEC, 500);
+    must(connection >= 0, "fcntl");
+    syscall(SYS_close, low);
     must(syscall(SYS_connect, connection, &server, sizeof server) == 0, server.sun_path);
   }
   struct request request = {sizeof request - 4 + in_octets, operation, {0}};
@@ -287,4 +292,10 @@ void packetdrill_interface_init(const char *flags, struct table *table) {
 int getsockopt(int fd, int level, int name, void *value, socklen_t *length) {
   if (server.sun_path[0] != 0) return so_getsockopt(NULL, fd, level, name, value, length);
   return syscall(SYS_getsockopt, fd, level, name, value, length);
+}
+
+/* At its end packetdrill closes the descriptors of its script, which are not this process'. */
+int close(int fd) {
+  int result = syscall(SYS_close, fd);
+  return result < 0 && errno == EBADF && server.sun_path[0] != 0 ? 0 : result;
 }

@@ -129,8 +129,7 @@ export class Ip implements IpSender {
   send(slot: number, destination: Destination, protocol: number, options: SendOptions): number {
     const { pool } = this.#core;
     const { source, target, isIpv4 } = destination;
-    const { hopLimit, trafficClass, dontFragment, flowLabel } = options;
-    const fields = { source, target, protocol, hopLimit, trafficClass, dontFragment, flowLabel };
+    const { dontFragment } = options;
     const header = isIpv4 ? IPV4_HEADER_OCTETS_MIN : IPV6_HEADER_OCTETS;
     const total = pool.length[slot]! + header;
     const isSuper = pool.offload[slot]! > OFFLOAD.checksum;
@@ -139,11 +138,11 @@ export class Ip implements IpSender {
       pool.release(slot);
       return -ERRNO.EMSGSIZE;
     }
-    if (!isIpv4) prependIpv6(pool, slot, fields);
+    if (!isIpv4) prependIpv6(pool, slot, destination, protocol, options);
     else {
       const isAtomic = dontFragment && fits;
       const identification = isAtomic ? 0 : this.fragmenter.identification4(source, target);
-      prependIpv4(pool, slot, fields, identification);
+      prependIpv4(pool, slot, destination, protocol, options, identification);
     }
     return this.#dispatch(slot, destination, fits);
   }

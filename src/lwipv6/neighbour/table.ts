@@ -181,13 +181,14 @@ export class NeighbourTable {
     this.#sendWaiting(neighbour);
   }
 
-  remove(neighbour: Neighbour): void {
+  /** @param isSilent packets that wait for it are dropped without a word about them. */
+  remove(neighbour: Neighbour, isSilent = false): void {
     if (neighbour.isGone) return;
     this.#core.timers.cancel(neighbour.timer);
     neighbour.isGone = true;
     this.generation++;
     this.#entries.delete(keyOf(neighbour.address, neighbour.interface));
-    this.#giveUpWaiting(neighbour);
+    this.#giveUpWaiting(neighbour, isSilent);
   }
 
   /** Forgets all neighbours of an interface. */
@@ -286,9 +287,9 @@ export class NeighbourTable {
     for (const slot of neighbour.waiting.splice(0)) this.send(slot, neighbour);
   }
 
-  #giveUpWaiting(neighbour: Neighbour): void {
+  #giveUpWaiting(neighbour: Neighbour, isSilent: boolean): void {
     for (const slot of neighbour.waiting.splice(0)) {
-      if (this.onUndeliverable === undefined) this.#core.pool.release(slot);
+      if (isSilent || this.onUndeliverable === undefined) this.#core.pool.release(slot);
       else this.onUndeliverable(slot, neighbour);
     }
   }
@@ -312,7 +313,8 @@ export class NeighbourTable {
       if (oldest === undefined || isLessWorth(entry, oldest)) oldest = entry;
     }
     this.#core.counters.count("neighbour.evicted");
-    if (oldest !== undefined) this.remove(oldest);
+    // An error about it would need a neighbour itself, and so evict the next one.
+    if (oldest !== undefined) this.remove(oldest, true);
   }
 }
 

@@ -44,6 +44,7 @@ export const TCP = {
   keepInterval: 5,
   keepCount: 6,
   synCount: 7,
+  info: 11,
   quickAck: 12,
   congestion: 13,
   userTimeout: 18,

@@ -129,15 +129,15 @@ const TCP_FIELDS: { readonly [key: string]: Field<TcpOptions> | undefined } = {
     -1,
     HOURS_9,
   ),
-  // Linux doubles what is asked for, for its own bookkeeping (socket(7)); here it is what it says.
+  // As Linux, what is told is twice what was asked for (socket(7)); 0: the stack tunes it.
   [`${SOL.socket} ${SO.sendBuffer}`]: number(
-    (o) => o.sendOctets,
+    (o) => 2 * o.sendOctets,
     (o, value) => (o.sendOctets = Math.max(4608, value)),
     0,
     0x7fff_ffff,
   ),
   [`${SOL.socket} ${SO.receiveBuffer}`]: number(
-    (o) => o.receiveOctets,
+    (o) => 2 * o.receiveOctets,
     (o, value) => (o.receiveOctets = Math.max(2304, value)),
     0,
     0x7fff_ffff,

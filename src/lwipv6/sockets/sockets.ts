@@ -12,7 +12,7 @@ import type { Stack } from "../stack.ts";
 import { STATE, TcpConnection, type TcpOptions } from "../tcp/connection.ts";
 import { TcpListener } from "../tcp/listener.ts";
 import { UdpSocket } from "../udp-socket.ts";
-import { AF, IOCTL, MSG, SHUT, SO, SOCK, SOL } from "./constants.ts";
+import { AF, IOCTL, MSG, SHUT, SO, SOCK, SOL, TCP } from "./constants.ts";
 import { type SocketAddress, SocketEntry as Entry } from "./socket-entry.ts";
 import { getOption, type OptionValue, setOption } from "./socket-options.ts";
 
@@ -316,13 +316,19 @@ export class Sockets {
       entry.interfaceIndex = found?.index ?? 0;
       return 0;
     }
-    return setOption(entry, this.#optionOwner(entry), level, name, value);
+    const result = setOption(entry, this.#optionOwner(entry), level, name, value);
+    if (result === 0 && entry.endpoint instanceof TcpConnection) entry.endpoint.optionsChanged();
+    return result;
   }
 
   /** getsockopt(2). @returns undefined: -ENOPROTOOPT. */
   getOption(fd: number, level: number, name: number): OptionValue | undefined {
     const entry = this.#entries.get(fd);
     if (entry === undefined) return undefined;
+    const { endpoint } = entry;
+    if (level === SOL.tcp && name === TCP.maximumSegment && endpoint instanceof TcpConnection) {
+      return endpoint.segment;
+    }
     if (level === SOL.socket) {
       switch (name) {
         case SO.error:

@@ -78,7 +78,7 @@ const SEND_MIN_OCTETS = 256 * 1024;
 const SEND_MAX_OCTETS = 6 << 20;
 /** Octets that may wait to be read: at the start, and at most when the user reads fast. */
 const RECEIVE_START_OCTETS = 128 * 1024;
-export const RECEIVE_MAX_OCTETS = 6 << 20;
+export const RECEIVE_MAX_OCTETS = 15 << 20;
 
 /** Sockets may set these; see tcp(7) and socket(7). */
 export interface TcpOptions {
@@ -137,6 +137,8 @@ export interface ConnectionOwner {
   enter(): void;
   /** Sends what may be sent, and what else follows from a user's call. */
   leave(connection: TcpConnection): void;
+  /** Options were set: keep-alive, segment size, what is held back. */
+  optionsChanged(connection: TcpConnection): void;
   /** The user does not care any more: FIN, or RST. */
   abandon(connection: TcpConnection): void;
   /** Ends it with a reset. */
@@ -252,6 +254,8 @@ export class TcpConnection implements Endpoint, Ends {
   isProbing = false;
   isProbeAgain = false;
   retries = 0;
+  /** Segments that were sent again, in all. */
+  retransmissions = 0;
   probesUnanswered = 0;
   persistBackoff = 0;
   /** Congestion notification (RFC 3168): agreed on, to be told, to be confirmed. */
@@ -368,6 +372,8 @@ export class TcpConnection implements Endpoint, Ends {
   }
   /** The last write said that more follows. */
   isMore = false;
+  /** What was held back for more has waited for long enough. */
+  isUncorked = false;
 
   /**
    * Takes up to `to - from` octets that arrived.
@@ -429,6 +435,12 @@ export class TcpConnection implements Endpoint, Ends {
       this.#reached = 0;
       this.#owner.leave(this);
     }
+  }
+
+  /** To be called after a field of `options` was set, so that it takes effect now. */
+  optionsChanged(): void {
+    this.#owner.enter();
+    this.#owner.optionsChanged(this);
   }
 
   /** No more will be written: a FIN follows what waits. @returns 0 or -ENOTCONN. */

@@ -10,6 +10,8 @@ import type { TcpTimers } from "./timers.ts";
 const NEVER = Number.POSITIVE_INFINITY;
 /** RFC 9293 §3.8.3 R2: at least 100 seconds; Linux' tcp_retries2. */
 const RETRIES_MAX = 15;
+/** tcp(7): TCP_CORK holds back for so long at most. */
+const CORK_MS = 200;
 /** Probes of a closed window go on as long as they are answered, this rarely at last. */
 const PERSIST_MAX_MS = 60_000;
 /** Round trips that a window's size is judged by are at least this long. */
@@ -122,6 +124,10 @@ export class TcpDeadlines {
   /** RFC 9293 §3.8.6.1: asks whether the window is open again. */
   #persist(connection: TcpConnection): void {
     if (connection.unsent === 0 || !connection.board.isEmpty) return;
+    if (this.#isCorked(connection)) {
+      connection.isUncorked = true;
+      return;
+    }
     const { userTimeoutMs } = connection.options;
     const isOver =
       connection.probesUnanswered >= RETRIES_MAX ||
@@ -136,6 +142,13 @@ export class TcpDeadlines {
     connection.persistBackoff++;
     this.#output.probe(connection);
     this.#armPersist(connection);
+  }
+
+  /** The user holds it back, not the peer. */
+  #isCorked(connection: TcpConnection): boolean {
+    const windowLeft = (connection.una + connection.window - connection.next) | 0;
+    const isHeld = connection.options.cork || connection.isMore;
+    return isHeld && windowLeft >= Math.min(connection.segment, connection.unsent);
   }
 
   #armPersist(connection: TcpConnection): void {
@@ -168,6 +181,12 @@ export class TcpDeadlines {
     if (state < STATE.established || state === STATE.timeWait) return;
     const isStuck = connection.unsent > 0 && connection.board.isEmpty && !connection.isBlocked;
     const windowLeft = (connection.una + connection.window - connection.next) | 0;
+    if (isStuck && this.#isCorked(connection)) {
+      if (connection.due[DUE.persist] === NEVER) {
+        this.#timers.set(connection, DUE.persist, this.#core.nowMs + CORK_MS);
+      }
+      return;
+    }
     if (!isStuck || windowLeft >= Math.min(connection.segment, connection.unsent)) {
       if (connection.due[DUE.persist] !== NEVER && !isStuck) connection.due[DUE.persist] = NEVER;
       if (windowLeft > 0) connection.persistBackoff = 0;

@@ -88,7 +88,8 @@ export class TcpOutput {
   /** Sends `length` octets from `sequence` on again. @returns false: the link takes no more. */
   again(connection: TcpConnection, sequence: number, length: number): boolean {
     this.retransmitted++;
-    return this.#chunk(connection, sequence, length);
+    connection.retransmissions++;
+    return this.#chunk(connection, sequence, length, false);
   }
 
   /** A segment that belongs to no connection: a reset, or an answer of a cookie. */
@@ -161,7 +162,11 @@ export class TcpOutput {
   /** Octets that congestion control lets out now. */
   #budget(connection: TcpConnection): number {
     if (connection.recovery === RECOVERY.fast) return connection.prrBudget;
-    return connection.congestion.window - connection.board.pipe;
+    const budget = connection.congestion.window - connection.board.pipe;
+    // RFC 3042: each of the first two duplicates lets one new segment out. With SACK the pipe says
+    // so.
+    if (connection.hasSack || connection.recovery !== RECOVERY.none) return budget;
+    return budget + Math.min(2, connection.duplicateAcks) * connection.segment;
   }
 
   /**
@@ -214,7 +219,7 @@ export class TcpOutput {
   #mayBeShort(connection: TcpConnection): boolean {
     const { options } = connection;
     if (connection.isEnding) return true;
-    if (options.cork || connection.isMore) return false;
+    if ((options.cork || connection.isMore) && !connection.isUncorked) return false;
     return options.noDelay || connection.board.isEmpty || connection.isUrgent;
   }
 
@@ -238,13 +243,14 @@ export class TcpOutput {
     ) {
       connection.congestion.idle(nowMs);
     }
-    if (!this.#chunk(connection, start, length)) {
+    if (!this.#chunk(connection, start, length, true)) {
       if (isEnd) this.#unnoteEnd(connection);
       return false;
     }
     const end = (start + length + (isEnd ? 1 : 0)) | 0;
     connection.board.sent(start, end, nowMs);
     connection.next = end;
+    connection.isUncorked = false;
     connection.lastSentMs = nowMs;
     this.#timers.sent(connection);
     return true;
@@ -273,16 +279,17 @@ export class TcpOutput {
   }
 
   /** Sends octets that were put into the send queue. @returns false: the link takes no more. */
-  #chunk(connection: TcpConnection, sequence: number, length: number): boolean {
+  #chunk(connection: TcpConnection, sequence: number, length: number, isNew: boolean): boolean {
     const isFin = connection.isFinSent && ((sequence + length) | 0) === connection.finSequence;
     const { segment, way } = connection;
     if (length <= segment || way.interface.link.offload) {
-      return this.#piece(connection, sequence, length, isFin);
+      return this.#piece(connection, sequence, length, isFin, isNew && length > segment);
     }
     for (let done = 0; done < length; done += segment) {
       const part = Math.min(segment, length - done);
       const isLast = done + part === length;
-      if (this.#piece(connection, (sequence + done) | 0, part, isFin && isLast)) continue;
+      const at = (sequence + done) | 0;
+      if (this.#piece(connection, at, part, isFin && isLast, isNew && isLast)) continue;
       // What went is noted by the caller only as a whole; the rest counts as sent and is lost.
       if (done === 0) return false;
       return true;
@@ -290,13 +297,22 @@ export class TcpOutput {
     return true;
   }
 
-  #piece(connection: TcpConnection, sequence: number, length: number, isFin: boolean): boolean {
+  /**
+   * @param isPushed it ends a burst of several: the peer need not wait for more. RFC 9293 §3.9.1.2
+   *   leaves it to the sender; Linux does the same.
+   */
+  #piece(
+    connection: TcpConnection,
+    sequence: number,
+    length: number,
+    isFin: boolean,
+    isPushed: boolean,
+  ): boolean {
     let flags: number = TCP_FLAG.ack;
     const end = (sequence + length) | 0;
     if (isFin) flags |= TCP_FLAG.fin;
-    if (length > 0 && end === ((connection.una + connection.sendLength) | 0)) {
-      flags |= TCP_FLAG.psh;
-    }
+    const isAll = end === ((connection.una + connection.sendLength) | 0);
+    if (length > 0 && (isPushed || isAll)) flags |= TCP_FLAG.psh;
     return this.#emit(connection, sequence, length, flags, true);
   }
 

@@ -95,7 +95,7 @@ export class TcpReceive {
       }
       return;
     }
-    if (connection.isReadShut) {
+    if (connection.isReadShut && connection.isOrphan) {
       connection.receiveNext = (sequence + length) | 0;
       queue.next = connection.receiveNext;
       connection.announced = later(connection.announced, connection.receiveNext);

@@ -31,8 +31,8 @@ import { before } from "./sequence.ts";
 import { ConnectionTable } from "./table.ts";
 import { TcpTimers } from "./timers.ts";
 
-/** Our windows are counted in units of 2^7 octets: enough for the largest. */
-const RECEIVE_SCALE = 7;
+/** Our windows are counted in units of 2^8 octets: enough for the largest. */
+const RECEIVE_SCALE = 8;
 /** How long a closed connection waits for the peer's FIN (Linux' tcp_fin_timeout). */
 const FIN_WAIT_MS = 60_000;
 
@@ -176,6 +176,14 @@ export class Tcp implements PassiveOwner, Lifecycle {
   leave(connection: TcpConnection): void {
     this.touch(connection);
     this.#core.settle();
+  }
+
+  optionsChanged(connection: TcpConnection): void {
+    const { state } = connection;
+    if (state < STATE.established || state === STATE.timeWait) return;
+    this.#input.keepAlive(connection);
+    this.output.header.fitPath(connection);
+    this.leave(connection);
   }
 
   abandon(connection: TcpConnection): void {
