@@ -248,6 +248,7 @@ for (const [rung, how, ...options] of [
       [`--engine=${rung}`, "--mount", "tmpfs::/mnt", ...options],
     );
     assert.equal(outcome.stdout, "0 failed\nfrom a thread\n/mnt/d\nalive\n", outcome.stderr);
+    assert.ok(await eventually(() => treesLeft().length === 0), "the supervisor has ended");
     return undefined;
   });
 }

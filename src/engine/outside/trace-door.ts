@@ -180,8 +180,9 @@ export class TraceDoor {
   #trace(session: number, filtered: boolean): void {
     const pid = this.#sessions.get(session)!;
     const isLike = this.#filtered === undefined || this.#filtered === filtered;
-    // Where no filter holds them, guests must not outlive who denies them files.
-    const bound = !filtered && this.#data.outside!.denies ? TRACE_OPTION.EXITKILL : 0;
+    // Guests must not outlive who denies them files: the kernel would make the call that they are
+    // stopped at and, where there is no filter, all others.
+    const bound = this.#data.outside!.denies ? TRACE_OPTION.EXITKILL : 0;
     if (!isLike || seize(pid, OPTIONS | bound) !== 0) {
       // An empty answer is a failure to the launcher.
       sendMessage(session, new Uint8Array(0));

@@ -54,10 +54,8 @@ class TraceLoop implements StoppedThreads {
   readonly #services: CallServices;
   readonly #rules: SoftFilter;
   readonly #door: TraceDoor;
-  /** Threads of the view. */
+  /** Threads of the view that have stopped once; a new one does so at its birth. */
   readonly #guests = new Set<number>();
-  /** Threads that have ended before their birth was told. */
-  readonly #early = new Set<number>();
   /** Calls that have not been answered, by thread. */
   readonly #open = new Map<number, StoppedCall>();
   /** Threads in a call that we have changed. */
@@ -109,7 +107,7 @@ class TraceLoop implements StoppedThreads {
     this.#post({ kind: "empty" });
   }
 
-  /** A thread may have been born whose maker was killed before that was told. */
+  /** A thread may have been born that has not come to its first stop, and its maker have ended. */
   #isAnybodyLeft(): boolean {
     for (let stop = waitForStop(-1); stop !== undefined; stop = waitForStop(-1)) {
       if (stop.kind === "ended") continue;
@@ -138,7 +136,7 @@ class TraceLoop implements StoppedThreads {
   #on(stop: Stop): void {
     const { tid } = stop;
     if (stop.kind === "ended") {
-      if (!this.#guests.delete(tid)) this.#early.add(tid);
+      this.#guests.delete(tid);
       this.#forget(tid);
       return;
     }
@@ -158,10 +156,6 @@ class TraceLoop implements StoppedThreads {
       case TRACE_EVENT.EXEC:
         this.#onExec(tid);
         break;
-      default: {
-        const born = eventMessage(tid);
-        if (!this.#early.delete(born)) this.#guests.add(born);
-      }
     }
     return this.#resume(tid);
   }
