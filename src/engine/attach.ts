@@ -31,7 +31,7 @@ import { Launcher } from "./launch/launch-steps.ts";
 import { hardLimitOfLocks, RLIMIT_LOCKS, softLimitOfLocks } from "./launch/marked-processes.ts";
 import { rulesOf } from "./paths/path-traps.ts";
 import { type RegisteredView, runningView, sessionSocketPath } from "./server/run-directory.ts";
-import { type Destination, existingView, guestTraps } from "./start.ts";
+import { type Destination, existingView, guestTraps, notOn } from "./start.ts";
 
 const AF_UNIX = 1;
 const SOCK_SEQPACKET_CLOEXEC = 0o2000005;
@@ -58,6 +58,7 @@ export interface AttachedProcess {
  */
 export function attachProcess(name: string, pid: number): AttachedProcess {
   const view = runningView(name);
+  if (view.outside?.traced === true) throw notOn("D", "way in for processes that run already");
   const enter = existingView(view);
   // Says what is wrong when nobody answers for the view any more.
   closeDescriptor(connectToView(name));

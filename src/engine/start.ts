@@ -165,9 +165,14 @@ function startServer(interpreter: string): ServerSession | undefined {
   }
 }
 
-function notOn(rung: Rung, what: string): V2Error {
+const BETTER_RUNGS = "'v2 doctor' shows which engines this host has, and what the better ones need";
+/** A network is a namespace of the kernel's, and so is who user 0 is. */
+const NAMESPACES = "'v2 doctor' tells what forbids user namespaces here, and how to allow them";
+
+/** A rung has no means for something. */
+export function notOn(rung: Rung, what: string, remedy = BETTER_RUNGS): V2Error {
   return new V2Error("RUNG", `a view by ${RUNGS[rung].text} (rung ${rung}) has no ${what}`, {
-    remedy: "'v2 doctor' shows which engines this host has, and what the better ones need",
+    remedy,
     exitCode: EXIT.unavailable,
   });
 }
@@ -176,16 +181,14 @@ function startOutside(options: SupervisorOptions, rung: "C" | "D"): StartedSuper
   if (options.filtering === true && !FILTERING_RUNGS.includes(rung)) {
     throw notOn(rung, "filter in the kernel, which kmview stands for; umview takes it");
   }
-  if (options.root) throw notOn(rung, "user 0 (--root)");
-  if (options.config.net.length > 0) throw notOn(rung, "network of its own (--net)");
-  const { trace, paths } = options.config.traps;
-  if (rung === "D" && trace !== undefined) throw notOn(rung, "trace (--trace)");
-  if (rung === "D" && paths !== undefined) {
-    throw notOn(rung, "decisions about paths (--trap, --deny)");
+  if (options.root) {
+    throw notOn(rung, "user 0 (--root)", `${NAMESPACES}; fakeroot(1) pretends for files`);
   }
-  if (rung === "D" && (options.config.modules ?? []).length > 0) {
-    throw notOn(rung, "modules (--module)");
+  if (options.config.net.length > 0) {
+    const alone = "'v2 stack' puts hosts on cables without any";
+    throw notOn(rung, "network of its own (--net)", `${NAMESPACES}; ${alone}`);
   }
+  const { paths } = options.config.traps;
   const outside = newOutsideConfig(rung === "D", (paths?.deny.length ?? 0) > 0);
   try {
     const started = spawnSupervisor(options, undefined, { rung, outside });
@@ -375,7 +378,6 @@ export function newView(options: {
 export function existingView(view: RegisteredView): Destination {
   const { pid, supervisorPid, outside } = view;
   if (outside === undefined) return { view: { pid } };
-  if (outside.traced) throw notOn("D", "way in for others once it runs");
   return newView({ supervisorPid, hostName: undefined, mounts: [], network: false, outside });
 }
 

@@ -50,16 +50,22 @@ function controlSpace(dataOctets: number): number {
 
 /**
  * Sends `data` (at least one octet) and copies of `fds`; the caller keeps its own.
+ * @param flags MSG_* of sendmsg(2) besides MSG_NOSIGNAL
  * @returns octets sent or -errno.
  */
-export function sendFds(socket: number, data: Uint8Array, fds: readonly number[]): number {
+export function sendFds(
+  socket: number,
+  data: Uint8Array,
+  fds: readonly number[],
+  flags = 0,
+): number {
   const { memory, view } = layOut(data, controlSpace(fds.length * 4));
   const control = MSGHDR.octets + IOVEC_OCTETS;
   view.setBigUint64(control + CMSGHDR.len, BigInt(CMSGHDR.octets + fds.length * 4), true);
   view.setInt32(control + CMSGHDR.level, SOL_SOCKET, true);
   view.setInt32(control + CMSGHDR.type, SCM_RIGHTS, true);
   fds.forEach((fd, i) => view.setInt32(control + CMSGHDR.octets + i * 4, fd, true));
-  const sent = libcSendmsg(socket, memory, MSG_NOSIGNAL);
+  const sent = libcSendmsg(socket, memory, MSG_NOSIGNAL | flags);
   return sent >= 0 ? sent : -errno();
 }
 

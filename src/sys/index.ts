@@ -2,6 +2,7 @@
 export * from "./accounts.ts";
 export * from "./bell.ts";
 export * from "./call-notes.ts";
+export * from "./call-request.ts";
 export * from "./credentials.ts";
 export * from "./deputy-calls.ts";
 export * from "./descriptor.ts";
@@ -39,6 +40,7 @@ export * from "./ptrace.ts";
 export * from "./seccomp-notify.ts";
 export * from "./session-socket.ts";
 export * from "./shared-memory.ts";
+export * from "./traced-bell.ts";
 export * from "./unix-socket.ts";
 export * from "./tap.ts";
 export * from "./uname.ts";

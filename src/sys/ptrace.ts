@@ -27,6 +27,7 @@ const REQUEST = {
   LISTEN: 0x4208n,
   GETSIGMASK: 0x420an,
   SETSIGMASK: 0x420bn,
+  GET_SYSCALL_INFO: 0x420en,
 } as const;
 
 /** PTRACE_O_*. */
@@ -37,6 +38,8 @@ export const TRACE_OPTION = {
   CLONE: 0x08,
   EXEC: 0x10,
   SECCOMP: 0x80,
+  /** Tracees are killed when their tracer ends. */
+  EXITKILL: 0x100000,
 } as const;
 
 /** PTRACE_EVENT_*. */
@@ -128,6 +131,35 @@ export function eventMessage(tid: number): number {
   return Number(message[0]);
 }
 
+/**
+ * struct ptrace_syscall_info: op u8, padding, arch u32, ip u64, sp u64, number u64, args u64[6].
+ */
+const CALL_INFO = { op: 0, arch: 4, number: 24, octets: 88 } as const;
+/** PTRACE_SYSCALL_INFO_ENTRY, PTRACE_SYSCALL_INFO_SECCOMP. */
+const AT_BEGIN: ReadonlySet<number> = new Set([1, 3]);
+
+/** The call that a stopped thread is about to make. */
+export interface CallAtStop {
+  /** AUDIT_ARCH_*: by which entry of the kernel it came, whatever its code segment. */
+  readonly arch: number;
+  readonly number: number;
+}
+
+const callInfo = new Uint8Array(CALL_INFO.octets);
+const callInfoView = new DataView(callInfo.buffer);
+
+/**
+ * The call that a stopped thread is about to make; undefined when it is about to make none, is
+ * gone, or the kernel cannot tell (before Linux 5.3).
+ */
+export function callAtStop(tid: number): CallAtStop | undefined {
+  const size = BigInt(CALL_INFO.octets);
+  if (!request(REQUEST.GET_SYSCALL_INFO, tid, size, addressOf(callInfo))) return undefined;
+  if (!AT_BEGIN.has(callInfo[CALL_INFO.op]!)) return undefined;
+  const arch = callInfoView.getUint32(CALL_INFO.arch, true);
+  return { arch, number: callInfoView.getInt32(CALL_INFO.number, true) };
+}
+
 /** The registers of a stopped thread; undefined when it is gone. */
 export function registers(tid: number): BigUint64Array | undefined {
   const words = new BigUint64Array(REGISTER_WORDS);
@@ -167,11 +199,22 @@ export function waitForStop(tid: number, atOnce = false): Stop | undefined {
   }
 }
 
-/** How often a tracee is asked that may not stop. */
+const yieldCall = declare<() => number>("int sched_yield()");
+
+/** How often a tracee is asked at once that will stop soon, and how often one that may not. */
+const YIELDS = 100;
 const ASK_MS = 1;
 
-/** Waits for a stop of one tracee; undefined when it does not stop within that time. */
+/**
+ * Waits for a stop that comes at once, or perhaps never; undefined when it does not come in time.
+ * @param tid -1: of any tracee
+ */
 export function waitForStopWithin(tid: number, ms: number): Stop | undefined {
+  for (let asked = 0; asked < YIELDS; asked++) {
+    const stop = waitForStop(tid, true);
+    if (stop !== undefined) return stop;
+    yieldCall();
+  }
   const pause = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
   const end = performance.now() + ms;
   for (;;) {

@@ -5,6 +5,7 @@
 import { ERRNO } from "../base/index.ts";
 import { declare, errno } from "./libc.ts";
 import type { CallNotes } from "./call-notes.ts";
+import type { CallRequest } from "./call-request.ts";
 import { MemoryBlock } from "./memory-block.ts";
 
 const ioctlCall = declare<(fd: number, request: number, argument: number) => number>(
@@ -37,7 +38,8 @@ const ADDFD = { flags: 8, source: 12, target: 16, sourceFlags: 20 } as const;
 const ADDFD_OCTETS = 24;
 
 /** One listener's requests, one at a time; the buffers are reused from call to call. */
-export class NotifyListener {
+export class NotifyListener implements CallRequest {
+  readonly isTraced = false;
   readonly descriptor: number;
   readonly notes: CallNotes | undefined;
   readonly #request: CallNotes["request"];

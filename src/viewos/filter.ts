@@ -47,6 +47,50 @@ export interface FilterRule {
   readonly action: FilterAction;
 }
 
+/** What the tests of rules look at. */
+export interface FilteredCall {
+  readonly arch: number;
+  readonly number: number;
+  argument(index: number): bigint;
+}
+
+const ALLOWED: FilterAction = { kind: "allow" };
+const ABSENT: FilterAction = { kind: "errno", errno: ERRNO.ENOSYS };
+
+/** Rules where the kernel has no filters: decides as `compileFilter` lets the kernel decide. */
+export class SoftFilter {
+  readonly #rules = new Map<number, Map<number, FilterRule[]>>([
+    [AUDIT_ARCH_X86_64, new Map()],
+    [AUDIT_ARCH_I386, new Map()],
+  ]);
+
+  constructor(rules: readonly FilterRule[]) {
+    for (const rule of rules) {
+      const own = this.#rules.get(rule.arch)!;
+      const known = own.get(rule.number);
+      if (known === undefined) own.set(rule.number, [rule]);
+      else known.push(rule);
+    }
+  }
+
+  /** What is to happen to a call. */
+  decide(call: FilteredCall): FilterAction {
+    const own = this.#rules.get(call.arch);
+    const isX32 = call.arch === AUDIT_ARCH_X86_64 && (call.number & X32_SYSCALL_BIT) !== 0;
+    if (own === undefined || isX32) return ABSENT;
+    const rule = own.get(call.number)?.find(({ tests = [] }) => tests.every((t) => holds(t, call)));
+    return rule?.action ?? ALLOWED;
+  }
+}
+
+function holds(
+  { argument, bits, mask, value, differs }: ArgumentTest,
+  call: FilteredCall,
+): boolean {
+  const word = BigInt.asUintN(bits, call.argument(argument));
+  return ((word & mask) === value) !== (differs ?? false);
+}
+
 const SECCOMP_RET_ALLOW = 0x7fff0000;
 const SECCOMP_RET_USER_NOTIF = 0x7fc00000;
 const SECCOMP_RET_TRACE = 0x7ff00000;

@@ -42,10 +42,11 @@ const WAYS = [
   ["io_uring", "io_uring"],
   ["x32", "x32 calls"],
   ["interrupt", "the 32-bit entry of the kernel"],
+  ["code", "a call whose instruction another thread rewrites"],
 ] as const;
 
-/** With namespaces and without. */
-const ENGINES = ["A", "C"] as const;
+/** With namespaces, and without: by notifications, by ptrace. */
+const ENGINES = ["A", "C", "D"] as const;
 
 for (const [engine, [way, description]] of ENGINES.flatMap((engine) =>
   WAYS.map((way) => [engine, way] as const),

@@ -2,7 +2,7 @@
  * What a trapped call comes to, and how its caller is told. The kernel performs a call again only
  * for `continue`, with whatever is then in the caller's memory: never after a decision.
  */
-import { closeDescriptor, type NotifyListener } from "../../sys/index.ts";
+import { type AnswerableCall, closeDescriptor } from "../../sys/index.ts";
 
 export type Answer =
   /** The call returns 0, or fails with an errno. */
@@ -16,7 +16,7 @@ export type Answer =
   | { readonly kind: "descriptor"; readonly descriptor: number; readonly closeOnExec: boolean }
   /** The kernel performs the call as it stands. */
   | { readonly kind: "continue" }
-  /** Somebody answers afterwards, by `replyTo`. */
+  /** Somebody answers afterwards, by `reply`. */
   | { readonly kind: "later" };
 
 /** The answers that need no numbers: shared, so that a hot path makes no objects. */
@@ -30,7 +30,7 @@ export function failure(errno: number): Answer {
 }
 
 /** Tells the caller of the listener's current request what its call came to. */
-export function reply(request: NotifyListener, answer: Answer): void {
+export function reply(request: AnswerableCall, answer: Answer): void {
   switch (answer.kind) {
     case "continue":
       return request.continue();
@@ -46,14 +46,4 @@ export function reply(request: NotifyListener, answer: Answer): void {
     case "later":
       return request.leave();
   }
-}
-
-/**
- * Answers a request that was left for later.
- * @param id of the request; the listener may have taken others since.
- */
-export function replyTo(listener: NotifyListener, id: bigint, answer: Answer): void {
-  if (answer.kind === "later") return;
-  // The listener's own request stays what it is: its owner may be in the middle of it.
-  reply(listener.requestBy(id), answer);
 }

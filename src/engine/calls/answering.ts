@@ -1,11 +1,12 @@
 /** Who answers the calls of a view: that depends on whether it has namespaces. */
-import type { NotifyListener, Standpoint } from "../../sys/index.ts";
+import type { CallRequest, Standpoint } from "../../sys/index.ts";
 import type { ControlDoor } from "../control/control-door.ts";
 import type { SharedSettings } from "../control/shared-settings.ts";
 import type { ViewSettings } from "../control/view-settings.ts";
 import type { OutsideConfig } from "../launch/launch-outside.ts";
 import { type ModuleSurroundings, surroundingsIn } from "../modules/module-surroundings.ts";
-import { NotifiedGuests, type NotifiedGuestsHelp } from "../outside/notified-guests.ts";
+import { OutsideGuests, type OutsideGuestsHelp } from "../outside/outside-guests.ts";
+import { leadNotified } from "../outside/remote-call.ts";
 import { PathService, policyOf } from "../paths/path-service.ts";
 import type { Answer } from "./answer.ts";
 import type { Grounds } from "./grounds.ts";
@@ -14,7 +15,7 @@ import { TrappedCalls } from "./trapped-calls.ts";
 import type { ViewTraps } from "./view-traps.ts";
 
 export interface Answering {
-  readonly calls: { perform(request: NotifyListener): Answer };
+  readonly calls: { perform(request: CallRequest): Answer };
   /** Answers path calls from the ground of the first view; undefined: the kernel, or `calls`. */
   readonly service: PathService | undefined;
   /** What has laid down rights of our thread, or keeps directories busy. */
@@ -22,15 +23,17 @@ export interface Answering {
   readonly surroundings: ModuleSurroundings;
 }
 
-export interface AnsweringHelp extends Pick<NotifiedGuestsHelp, "depute"> {
+export interface AnsweringHelp extends Pick<OutsideGuestsHelp, "depute"> {
   readonly standpoint: Standpoint;
   readonly grounds: Grounds;
   readonly door: ControlDoor;
   readonly settings: SharedSettings<ViewSettings>;
   readonly relief: Relief;
+  /** Has a stopped guest make a call itself; left out: they wait in notifications. */
+  readonly lead?: OutsideGuestsHelp["lead"] | undefined;
 }
 
-/** @param view without namespaces when `outside` is set (rung C) */
+/** @param view without namespaces when `outside` is set (rungs C and D) */
 export function answeringOf(
   { outside, traps }: { readonly outside: OutsideConfig | undefined; readonly traps: ViewTraps },
   help: AnsweringHelp,
@@ -38,7 +41,10 @@ export function answeringOf(
   const { standpoint, grounds, relief } = help;
   const { paths } = traps;
   if (outside !== undefined) {
-    const guests = new NotifiedGuests(outside, { ...help, paths });
+    const pass = BigInt(`0x${outside.pass}`);
+    const lead: OutsideGuestsHelp["lead"] =
+      help.lead ?? ((request, instead) => leadNotified(request, instead, pass));
+    const guests = new OutsideGuests(outside, { ...help, paths, lead });
     return { calls: guests, service: undefined, paths: guests, surroundings: guests };
   }
   const service = paths && new PathService(standpoint, grounds, paths, relief);

@@ -3,7 +3,7 @@
  * of the caller's memory once. Whatever is decided about it and done for it comes from here.
  */
 import { ERRNO } from "../../base/index.ts";
-import { AT, type GuestMemory, MemoryBlock, type NotifyListener } from "../../sys/index.ts";
+import { AT, type GuestMemory, MemoryBlock, type CallRequest } from "../../sys/index.ts";
 import {
   followsLinks,
   type PathPlace,
@@ -53,7 +53,7 @@ export class CapturedPathCall {
   readonly second: CapturedPath = { text: new MemoryBlock(PATH_OCTETS), length: 0, directory: 0 };
 
   /** Takes over a request; false when the call names no file after all. */
-  read(request: NotifyListener, shape: PathShape, memory: GuestMemory): boolean {
+  read(request: CallRequest, shape: PathShape, memory: GuestMemory): boolean {
     this.shape = shape;
     this.pid = request.pid;
     this.flags = shape.flags === -1 ? 0 : request.low(shape.flags);
@@ -83,7 +83,7 @@ export class CapturedPathCall {
     return copy;
   }
 
-  #path(request: NotifyListener, place: PathPlace, into: CapturedPath, memory: GuestMemory): void {
+  #path(request: CallRequest, place: PathPlace, into: CapturedPath, memory: GuestMemory): void {
     into.directory = place.directory === -1 ? AT.FDCWD : request.low(place.directory) | 0;
     const length = memory.path(request.pid, request.argument(place.path), into.text);
     into.length = Math.max(0, length);

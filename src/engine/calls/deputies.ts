@@ -13,11 +13,13 @@ import { Worker } from "node:worker_threads";
 import { ERRNO } from "../../base/index.ts";
 import {
   allowInterrupts,
+  type AnswerableCall,
   closeDescriptor,
   interruptThread,
   NotifyListener,
 } from "../../sys/index.ts";
 import type { Caller } from "../paths/caller.ts";
+import { DistantCall } from "./distant-call.ts";
 import { hasSignal } from "./relief.ts";
 
 /** Calls of a supervisor that deputies perform at once; further ones fail with EAGAIN. */
@@ -62,9 +64,11 @@ export interface ClockCall {
 
 /** A call that has been decided about. */
 export interface DeputyCall {
-  /** The caller's request: listener and id. */
+  /** The caller's request: where it is answered, and its id. */
   readonly listener: number;
   readonly id: bigint;
+  /** The caller is stopped by a tracer. */
+  readonly isTraced: boolean;
   /** In whose name. */
   readonly caller: Caller;
   /** -1: the call has none. */
@@ -149,7 +153,8 @@ export class Deputies {
 }
 
 /** The request of a call. */
-export function requestOf({ listener, id }: DeputyCall): NotifyListener {
+export function requestOf({ listener, id, isTraced, caller }: DeputyCall): AnswerableCall {
+  if (isTraced) return new DistantCall(listener, id, caller.tid);
   return new NotifyListener(listener).requestBy(id);
 }
 

@@ -7,7 +7,7 @@
  */
 import { closeSync, readFileSync } from "node:fs";
 import { ERRNO } from "../../base/index.ts";
-import type { NotifyListener, Standpoint } from "../../sys/index.ts";
+import type { CallRequest, Standpoint } from "../../sys/index.ts";
 import { AUDIT_ARCH_I386, AUDIT_ARCH_X86_64, SyscallTable } from "../../viewos/index.ts";
 import { type Answer, failure } from "./answer.ts";
 
@@ -97,7 +97,7 @@ export class ForeignIds {
    * What the view says of such a call: EPERM when it is about its caller, the change of a file's
    * owner for others to try; undefined: it names nobody who is not in the view.
    */
-  find(request: NotifyListener): Answer | OwnerChange | undefined {
+  find(request: CallRequest): Answer | OwnerChange | undefined {
     const entry = this.#foreign(request);
     if (entry === undefined) return undefined;
     const { file, users, groups, unchanged, flags } = entry;
@@ -115,12 +115,12 @@ export class ForeignIds {
   }
 
   /** The same answer, or EPERM if the kernel found the id invalid. */
-  corrected(request: NotifyListener, answer: Answer): Answer {
+  corrected(request: CallRequest, answer: Answer): Answer {
     const isInvalid = answer.kind === "done" && answer.errno === ERRNO.EINVAL;
     return isInvalid && this.#foreign(request) !== undefined ? failure(ERRNO.EPERM) : answer;
   }
 
-  #foreign(request: NotifyListener): Entry | undefined {
+  #foreign(request: CallRequest): Entry | undefined {
     const entry = this.#entries.get(request.arch)?.get(request.number);
     if (entry === undefined) return undefined;
     const { users, groups, unchanged } = entry;
@@ -145,6 +145,6 @@ export class ForeignIds {
   }
 }
 
-function low(request: NotifyListener, index: number): number {
+function low(request: CallRequest, index: number): number {
   return Number(request.argument(index) & 0xffffffffn);
 }

@@ -11,7 +11,7 @@ import {
   copyMountTree,
   mount,
   nameSenders,
-  type NotifyListener,
+  type CallRequest,
   replaceMountTree,
   type SessionMessage,
   sessionPair,
@@ -71,7 +71,7 @@ export class Nesting {
    * @returns the answer, and our end of the session.
    */
   open(
-    request: NotifyListener,
+    request: CallRequest,
     fallback: GroundId | undefined,
   ): { readonly answer: Answer; readonly session: number | undefined } {
     const mounts = this.#standpoint.openProc(`${request.pid}/ns/mnt`);

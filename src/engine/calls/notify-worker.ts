@@ -4,10 +4,11 @@
  * event loop.
  */
 import { fstatSync } from "node:fs";
-import { type MessagePort, parentPort, workerData } from "node:worker_threads";
+import { parentPort, workerData } from "node:worker_threads";
 import { ERRNO } from "../../base/index.ts";
 import {
   acceptSession,
+  type CallRequest,
   closeDescriptor,
   type NotifyListener,
   POLLIN,
@@ -18,10 +19,8 @@ import {
   Standpoint,
 } from "../../sys/index.ts";
 import { VUSESSION } from "../../viewos/index.ts";
-import { type Answering, answeringOf } from "./answering.ts";
 import { type Answer, failure, reply } from "./answer.ts";
-import { ConnectionCount, ControlDoor } from "../control/control-door.ts";
-import { DebugLog } from "../control/debug-log.ts";
+import { CallServices } from "./call-services.ts";
 import { type GroundId, Grounds } from "./grounds.ts";
 import { explainFailure } from "../launch/launcher-answers.ts";
 import {
@@ -30,116 +29,11 @@ import {
   factsOf,
   MESSAGE,
   valueOf,
-  type ViewFacts,
 } from "../launch/launch-steps.ts";
-import type { OutsideConfig } from "../launch/launch-outside.ts";
-import { ModuleCalls } from "../modules/module-calls.ts";
-import { type ModuleMountEvent, ModuleMounts } from "../modules/module-mounts.ts";
-import { type NestedEvent, Nesting } from "./nesting.ts";
-import type { DeputyCall } from "./deputies.ts";
-import { Relief } from "./relief.ts";
-import { SharedSettings } from "../control/shared-settings.ts";
-import { Tracer } from "./tracer.ts";
+import { Nesting } from "./nesting.ts";
+import type { NotifyWorkerData, NotifyWorkerEvent, WorkerCommand } from "./worker-messages.ts";
 import { FdStore } from "../server/fd-store.ts";
-import {
-  dropListener,
-  keepListener,
-  type KeptGround,
-  notifyListener,
-} from "../server/kept-views.ts";
-import { NO_SETTINGS } from "../control/view-settings.ts";
-import type { ViewTraps } from "./view-traps.ts";
-
-export interface NotifyWorkerData {
-  /** The first launcher's session; undefined: the view exists, see `adopted`. */
-  readonly session: number | undefined;
-  /** A view whose first launcher is done already. */
-  readonly adopted: AdoptedView | undefined;
-  /** Listening socket for further sessions; undefined: the view has no name to be entered by. */
-  readonly listening: number | undefined;
-  /** `WorkerCommand`s come here; closed: end. */
-  readonly commands: number;
-  /** The view has no namespaces (rung C). */
-  readonly outside: OutsideConfig | undefined;
-  /** Memory of the count of control connections. */
-  readonly connections: SharedArrayBuffer;
-  /** Memory of the views' settings. */
-  readonly settings: SharedArrayBuffer;
-  /** Where the debug log goes. */
-  readonly debug: number;
-  /** To the main thread, and the bell that tells of messages on it and of modules' decisions. */
-  readonly modules: { readonly control: MessagePort; readonly bell: number };
-  readonly traps: ViewTraps;
-  /** Memory of the threads that answer path calls. */
-  readonly relief: SharedArrayBuffer;
-  /** Descriptor that a trace is written to. */
-  readonly traceTo: number;
-  /** Memory of the store; undefined: there is none, nobody would take over. */
-  readonly store?: SharedArrayBuffer | undefined;
-  /** What else a server that is gone has left of the view. */
-  readonly more?: MoreOfView | undefined;
-}
-
-/** What a view has besides its first listener and namespaces. */
-export interface MoreOfView {
-  readonly listeners: readonly (Pick<AdoptedView, "listener" | "notes"> & {
-    readonly ground: GroundId;
-  })[];
-  /** Of the views inside. */
-  readonly grounds: readonly (Pick<AdoptedView, "mounts" | "names"> & {
-    readonly within: { readonly user: bigint; readonly parent: GroundId | undefined };
-  })[];
-}
-
-export type NotifyWorkerEvent =
-  /** A guest waits on `session` for its cables in the network namespace of `pid`. */
-  | {
-      readonly kind: "network";
-      readonly session: number;
-      readonly pid: number;
-      readonly standardError: number | undefined;
-      readonly facts: ViewFacts;
-    }
-  /** The process wants the view's control socket at the other end of this one. */
-  | {
-      readonly kind: "control";
-      readonly descriptor: number;
-      readonly pid: number;
-      /** The view that it is in; undefined: it is outside. */
-      readonly ground: GroundId | undefined;
-    }
-  /** A guest with that pid has installed its filter. */
-  | {
-      readonly kind: "entered";
-      readonly pid: number;
-      readonly session: number;
-      readonly ground: GroundId;
-      readonly userNamespace: bigint;
-      readonly facts: ViewFacts;
-      /** What the store has of a view that is new. */
-      readonly kept?: KeptGround | undefined;
-    }
-  | NestedEvent
-  | ModuleMountEvent
-  /** The view on that ground, which "nested" announced, is complete. */
-  | { readonly kind: "born"; readonly ground: GroundId }
-  /** The process that was watched for the view on that ground has ended. */
-  | { readonly kind: "ended"; readonly ground: GroundId }
-  /** A call for a deputy, who answers it. */
-  | { readonly kind: "deputy"; readonly call: DeputyCall }
-  /** Modules that were inserted in these views have not decided a call in time. */
-  | { readonly kind: "late"; readonly homes: readonly number[] }
-  /** No process of the view is left. */
-  | { readonly kind: "empty" };
-
-/** What the main thread tells the worker, as JSON; descriptors then belong to the worker. */
-export type WorkerCommand =
-  /** Further sessions come on that listening socket, until its other user closes it. */
-  | { readonly kind: "listen"; readonly descriptor: number; readonly ground: string }
-  /** Tell when the process behind this pidfd ends; the view on the ground stands by it. */
-  | { readonly kind: "watch"; readonly descriptor: number; readonly ground: string }
-  /** The view on that ground is gone. */
-  | { readonly kind: "forget"; readonly ground: string };
+import { dropListener, keepListener, notifyListener } from "../server/kept-views.ts";
 
 class NotifyLoop {
   readonly #data: NotifyWorkerData;
@@ -161,59 +55,31 @@ class NotifyLoop {
   readonly #watched = new PollSet();
   /** A session or a listener came or went since the last wait was prepared. */
   #changed = true;
-  readonly #tracer: Tracer | undefined;
-  readonly #door: ControlDoor;
-  readonly #calls: Answering["calls"];
-  readonly #modules: ModuleCalls;
-  readonly #mounts: ModuleMounts;
-  readonly #debug: DebugLog;
-  readonly #service: Answering["service"];
-  /** What has laid down rights of our thread, or keeps directories busy. */
-  readonly #paths: Answering["paths"];
-  readonly #relief: Relief;
-  readonly #depute = (call: DeputyCall): void => this.#post({ kind: "deputy", call });
+  readonly #services: CallServices;
+
+  readonly #perform = (request: CallRequest): Answer => {
+    if (request.number !== VUSESSION) return this.#services.perform(request);
+    this.#services.paths?.rest();
+    // A view without namespaces has none that another could be made in.
+    if (this.#data.outside !== undefined) return failure(ERRNO.ENOSYS);
+    const outermost = this.#outermost.get(request.descriptor);
+    const { answer, session } = this.#nesting.open(request, outermost);
+    if (session !== undefined) this.#sessions.set(session, undefined);
+    this.#changed = true;
+    return answer;
+  };
 
   constructor(data: NotifyWorkerData) {
     this.#data = data;
     if (data.store !== undefined) this.#store = new FdStore(data.store);
     this.#nesting = new Nesting(this.#grounds, this.#standpoint, this.#store);
-    const count = new ConnectionCount(data.connections);
-    const door = new ControlDoor(count, (descriptor, pid, asked) => {
-      const ground = asked ?? this.#grounds.of(pid, this.#standpoint)?.mnt;
-      this.#post({ kind: "control", descriptor, pid, ground });
-    });
-    this.#door = door;
-    const settings = new SharedSettings(NO_SETTINGS, data.settings);
-    const standpoint = this.#standpoint;
-    const { trace } = data.traps;
-    this.#relief = new Relief(data.relief);
     const grounds = this.#grounds;
-    const help = { standpoint, grounds, door, settings, relief: this.#relief };
-    const answering = answeringOf(data, { ...help, depute: this.#depute });
-    const { calls, service, surroundings } = answering;
-    this.#service = service;
-    this.#paths = answering.paths;
-    this.#calls = calls;
-    this.#mounts = new ModuleMounts({
-      standpoint,
+    this.#services = new CallServices(data, {
+      standpoint: this.#standpoint,
       grounds,
-      settings,
-      beforeMount: () => this.#paths?.forget(),
       post: (event) => this.#post(event),
-      treeFor: (request, mount) => surroundings.treeFor(request, mount),
+      groundOf: (pid) => grounds.of(pid, this.#standpoint)?.mnt,
     });
-    this.#modules = new ModuleCalls({
-      ...data.modules,
-      mounts: this.#mounts,
-      standpoint,
-      grounds,
-      surroundings,
-      perform: (request) => this.#performOwn(request),
-      depute: this.#depute,
-      onLate: (homes) => this.#post({ kind: "late", homes }),
-    });
-    this.#debug = new DebugLog(settings, data.debug, (path) => standpoint.openProc(path));
-    if (trace !== undefined) this.#tracer = new Tracer(trace, data.traceTo);
     if (data.session !== undefined) this.#sessions.set(data.session, undefined);
     if (data.adopted !== undefined) this.#adopt(data.adopted);
     const more = data.more ?? { grounds: [], listeners: [] };
@@ -252,12 +118,12 @@ class NotifyLoop {
     while (this.#sessions.size > 0 || this.#listeners.size > 0) {
       if (this.#changed) this.#watch();
       if (this.#watched.wait(this.#patienceMs()) === 0) {
-        this.#modules.expire();
-        this.#paths?.forget();
+        this.#services.modules.expire();
+        this.#services.paths?.forget();
       }
       if (this.#watched.events(0) !== 0 && !this.#obey()) return;
       // Before any call: what has been inserted or removed counts from then on.
-      if (this.#watched.events(1) !== 0) this.#hearModules();
+      if (this.#watched.events(1) !== 0) this.#services.hearModules();
       for (let index = 2; index < this.#watched.size; index++) {
         const events = this.#watched.events(index);
         if (events !== 0) this.#serve(this.#watched.descriptor(index), events);
@@ -268,25 +134,12 @@ class NotifyLoop {
 
   /** How long a wait may last: until a module is late, or the path calls forget. */
   #patienceMs(): number {
-    const [late, forget] = [this.#modules.waitMs(), this.#paths?.forgetAfterMs ?? -1];
+    const [late, forget] = [
+      this.#services.modules.waitMs(),
+      this.#services.paths?.forgetAfterMs ?? -1,
+    ];
     if (late === -1 || forget === -1) return Math.max(late, forget);
     return Math.min(late, forget);
-  }
-
-  #hearModules(): void {
-    this.#paths?.rest();
-    this.#modules.hear();
-    // Only this thread asks the modules: no other may answer in its place any more.
-    if (this.#modules.isEmpty) return;
-    this.#relief.retire();
-    this.#service?.leaveWaiting(this.#depute);
-  }
-
-  /** Takes a call that a module wants. */
-  #offer(request: NotifyListener): Answer | undefined {
-    if (this.#modules.isEmpty) return undefined;
-    this.#paths?.rest();
-    return this.#modules.offer(request);
   }
 
   #watch(): void {
@@ -298,7 +151,7 @@ class NotifyLoop {
       ...this.#watchedProcesses.keys(),
       ...this.#listeners.keys(),
     ]);
-    this.#relief.publish(this.#listeners.keys());
+    this.#services.relief.publish(this.#listeners.keys());
     this.#changed = false;
   }
 
@@ -310,7 +163,7 @@ class NotifyLoop {
     const listener = this.#listeners.get(descriptor);
     if (listener !== undefined) this.#serveListener(listener, events);
     else {
-      this.#paths?.rest();
+      this.#services.paths?.rest();
       this.#changed = true;
       if (this.#listening.has(descriptor)) {
         this.#sessions.set(acceptSession(descriptor), this.#listening.get(descriptor));
@@ -323,7 +176,7 @@ class NotifyLoop {
   #obey(): boolean {
     const message = receiveMessage(this.#data.commands);
     if (message === undefined) return false;
-    this.#paths?.rest();
+    this.#services.paths?.rest();
     this.#changed = true;
     const command = JSON.parse(new TextDecoder().decode(message.octets)) as WorkerCommand;
     if (command.kind === "listen") {
@@ -374,27 +227,7 @@ class NotifyLoop {
 
   #answer(request: NotifyListener): void {
     request.begin();
-    const traced = this.#tracer?.capture(request);
-    const answer = this.#perform(request);
-    if (traced !== undefined) this.#tracer?.write(request, traced, answer);
-    if (this.#debug.isOn) this.#debug.call(request, answer);
-    reply(request, answer);
-  }
-
-  #perform(request: NotifyListener): Answer {
-    if (request.number !== VUSESSION) return this.#offer(request) ?? this.#performOwn(request);
-    this.#paths?.rest();
-    // A view without namespaces has none that another could be made in.
-    if (this.#data.outside !== undefined) return failure(ERRNO.ENOSYS);
-    const outermost = this.#outermost.get(request.descriptor);
-    const { answer, session } = this.#nesting.open(request, outermost);
-    if (session !== undefined) this.#sessions.set(session, undefined);
-    this.#changed = true;
-    return answer;
-  }
-
-  #performOwn(request: NotifyListener): Answer {
-    return this.#mounts.perform(request, (own) => this.#calls.perform(own));
+    reply(request, this.#services.answer(request, this.#perform));
   }
 
   #serveSession(session: number): void {
@@ -464,7 +297,7 @@ class NotifyLoop {
   #adopt({ listener, mounts, names, notes }: AdoptedView, pid?: number): GroundId {
     const held = this.#grounds.add(mounts, names);
     const ground = held.mnt;
-    if (pid !== undefined) this.#service?.enter(held, pid, pid);
+    if (pid !== undefined) this.#services.service?.enter(held, pid, pid);
     this.#listen(listener, notes, ground);
     return ground;
   }
@@ -483,7 +316,7 @@ class NotifyLoop {
     ground: GroundId | undefined,
   ): void {
     for (const descriptor of others) closeDescriptor(descriptor);
-    if (socket !== undefined) this.#door.take(socket, pid, ground);
+    if (socket !== undefined) this.#services.door.take(socket, pid, ground);
   }
 }
 

@@ -8,7 +8,7 @@ import {
   interruptThread,
   NotifyListener,
 } from "../../sys/index.ts";
-import type { NotifyWorkerEvent } from "./notify-worker.ts";
+import type { NotifyWorkerEvent } from "./worker-messages.ts";
 import type { ReliefWorkerData } from "./relief-worker.ts";
 import {
   BLOCKED,

@@ -15,7 +15,7 @@ import {
 import { reply } from "./answer.ts";
 import { ConnectionCount, ControlDoor } from "../control/control-door.ts";
 import { Grounds } from "./grounds.ts";
-import type { NotifyWorkerEvent } from "./notify-worker.ts";
+import type { NotifyWorkerEvent } from "./worker-messages.ts";
 import { PathService } from "../paths/path-service.ts";
 import type { PathTraps } from "../paths/path-traps.ts";
 import { Relief } from "./relief.ts";

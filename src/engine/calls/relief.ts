@@ -8,7 +8,7 @@
  * interrupted.
  */
 import { ERRNO } from "../../base/index.ts";
-import type { NotifyListener } from "../../sys/index.ts";
+import type { CallRequest } from "../../sys/index.ts";
 
 /** Threads for one view; more calls than that, blocked at once, make the others wait. */
 export const SEATS_MAX = 32;
@@ -83,7 +83,7 @@ export class Relief {
   }
 
   /** We begin a call that may block. */
-  begin(request: NotifyListener): void {
+  begin(request: CallRequest): void {
     const at = this.#at;
     this.#words[at + SEAT.listener] = request.descriptor;
     this.#words[at + SEAT.caller] = request.pid;

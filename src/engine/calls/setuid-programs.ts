@@ -6,7 +6,7 @@
  * themselves and need no trap, which costs every program that asks for its uid a round trip.
  */
 import { readFileSync, statSync } from "node:fs";
-import type { NotifyListener, Standpoint } from "../../sys/index.ts";
+import type { CallRequest, Standpoint } from "../../sys/index.ts";
 import { AUDIT_ARCH_I386, AUDIT_ARCH_X86_64, SyscallTable, type Trap } from "../../viewos/index.ts";
 import { type Answer, CONTINUE } from "./answer.ts";
 
@@ -57,7 +57,7 @@ export class SetuidPrograms {
   }
 
   /** Is that one of the calls? */
-  isAsked({ arch, number }: NotifyListener): boolean {
+  isAsked({ arch, number }: CallRequest): boolean {
     return this.#asking.get(arch)?.has(number) === true;
   }
 
@@ -65,7 +65,7 @@ export class SetuidPrograms {
    * Root for a program that is set-user-id of somebody who is not in the view, else the truth. A
    * program that its caller may not read (mode 4711) hides from the supervisor, with its memory.
    */
-  answer({ pid }: NotifyListener): Answer {
+  answer({ pid }: CallRequest): Answer {
     const program = this.#standpoint.statProc(`${pid}/exe`);
     if (program === undefined || (program.mode & S_ISUID) === 0) return CONTINUE;
     return program.uid === process.geteuid!() ? CONTINUE : ROOT;

@@ -5,7 +5,7 @@
  */
 import { writeSync } from "node:fs";
 import { errnoName, errnoText } from "../../base/index.ts";
-import { GuestMemory, type NotifyListener, waitWritable } from "../../sys/index.ts";
+import { GuestMemory, type CallRequest, waitWritable } from "../../sys/index.ts";
 import {
   type ArgumentReader,
   argumentsText,
@@ -70,7 +70,7 @@ export class Tracer {
   }
 
   /** Reads the arguments of a call that is traced, each once; undefined for other calls. */
-  capture(request: NotifyListener): TracedCall | undefined {
+  capture(request: CallRequest): TracedCall | undefined {
     const call = this.#wanted.get(request.arch)?.get(request.number);
     if (call === undefined || this.#broken) return undefined;
     this.#pid = request.pid;
@@ -81,7 +81,7 @@ export class Tracer {
    * Writes the line of a call. Before the reply: so a terminal shows cause before effect, and when
    * a process has ended, however it did, its lines are in the file.
    */
-  write(request: NotifyListener, traced: TracedCall, answer: Answer): void {
+  write(request: CallRequest, traced: TracedCall, answer: Answer): void {
     const line = this.#line(request, traced, answer);
     const fits = line.length * OCTETS_PER_UNIT <= LINE_OCTETS;
     const octets = fits ? this.#buffer : this.#encoder.encode(line);
@@ -96,7 +96,7 @@ export class Tracer {
     }
   }
 
-  #line(request: NotifyListener, { call, captured }: TracedCall, answer: Answer): string {
+  #line(request: CallRequest, { call, captured }: TracedCall, answer: Answer): string {
     const { pid, arch } = request;
     const compatible = arch === AUDIT_ARCH_I386;
     if (this.#options.json) {

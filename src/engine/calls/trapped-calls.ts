@@ -14,7 +14,7 @@ import {
   GuestMemory,
   mount,
   mountFlags,
-  type NotifyListener,
+  type CallRequest,
   pidfdGetDescriptor,
   pidfdOpen,
   setDomainName,
@@ -107,7 +107,7 @@ export class TrappedCalls {
   }
 
   /** Performs one request, or leaves it to the kernel; the caller still waits. */
-  perform(request: NotifyListener): Answer {
+  perform(request: CallRequest): Answer {
     try {
       return this.#perform(request);
     } catch (error) {
@@ -116,7 +116,7 @@ export class TrappedCalls {
     }
   }
 
-  #perform(request: NotifyListener): Answer {
+  #perform(request: CallRequest): Answer {
     const named = this.#paths?.capture(request);
     if (named !== undefined) {
       return this.#foreign.corrected(request, this.#paths!.perform(request, named));
@@ -152,7 +152,7 @@ export class TrappedCalls {
   }
 
   /** A call that names somebody who is not in the view fails as it would outside. */
-  #aboutIds(request: NotifyListener): Answer {
+  #aboutIds(request: CallRequest): Answer {
     const found = this.#foreign.find(request);
     if (found === undefined) return CONTINUE;
     if ("kind" in found) return found;
@@ -163,7 +163,7 @@ export class TrappedCalls {
    * Tries it for the caller, as unknown as the ids are here too: a missing file, or one that cannot
    * be written, is told before them.
    */
-  #changeOwner(request: NotifyListener, change: OwnerChange): number {
+  #changeOwner(request: CallRequest, change: OwnerChange): number {
     const { pid } = request;
     const named =
       change.path === -1
@@ -200,11 +200,7 @@ export class TrappedCalls {
    * A caller that made namespaces of its own inside the view (bwrap, unshare, a browser's sandbox)
    * has its own rights there: the kernel answers it.
    */
-  #inView(
-    request: NotifyListener,
-    kind: "mnt" | "uts",
-    action: (ground: Ground) => number,
-  ): Answer {
+  #inView(request: CallRequest, kind: "mnt" | "uts", action: (ground: Ground) => number): Answer {
     const inode = this.#standpoint.namespaceOf(request.pid, kind);
     if (inode === undefined) return failure(ERRNO.ESRCH);
     const ground = this.#grounds.find(kind, inode);
@@ -214,7 +210,7 @@ export class TrappedCalls {
     return { kind: "done", errno: action(ground) };
   }
 
-  #mount(request: NotifyListener, ground: Ground): number {
+  #mount(request: CallRequest, ground: Ground): number {
     const { pid } = request;
     const rawFlags = Number(request.argument(3) & 0xffffffffn);
     // Programs written for Linux 2.2 put a magic number into the upper half of the flags.
@@ -246,7 +242,7 @@ export class TrappedCalls {
    * The FUSE descriptor in the mount data is one of the caller's: a copy of it goes to the kernel.
    */
   #mountFuse(
-    request: NotifyListener,
+    request: CallRequest,
     source: Uint8Array | null,
     target: Uint8Array,
     type: Uint8Array,
@@ -275,14 +271,14 @@ export class TrappedCalls {
     }
   }
 
-  #umount(request: NotifyListener, flags: number): number {
+  #umount(request: CallRequest, flags: number): number {
     const target = this.#strings.read(request.pid, request.argument(0), PATH_OCTETS_MAX);
     if (target === null) return ERRNO.EFAULT;
     if (!request.isValid()) return ERRNO.ESRCH;
     return this.#at(request.pid, () => umount2(target, flags), !startsAtRoot(target));
   }
 
-  #setName(request: NotifyListener, set: (name: Uint8Array) => number): number {
+  #setName(request: CallRequest, set: (name: Uint8Array) => number): number {
     const length = Number(request.argument(1) & 0xffffffffn);
     if (length > HOST_NAME_OCTETS_MAX) return ERRNO.EINVAL;
     const name = this.#strings.exactly(request.pid, request.argument(0), length);

@@ -6,7 +6,7 @@ import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
 import {
   closeDescriptor,
   GuestMemory,
-  type NotifyListener,
+  type CallRequest,
   replaceDescriptor,
   waitWritable,
 } from "../../sys/index.ts";
@@ -79,7 +79,7 @@ export class DebugLog {
   }
 
   /** Logs a trapped call and what it came to; to be called before the reply. */
-  call(request: NotifyListener, answer: Answer): void {
+  call(request: CallRequest, answer: Answer): void {
     const { pid } = request;
     const name = this.#name(request);
     const described = this.wants("s", pid) || this.wants("p", pid);
@@ -107,13 +107,13 @@ export class DebugLog {
     return known;
   }
 
-  #name(request: NotifyListener): string {
+  #name(request: CallRequest): string {
     if (request.number === VUCTL) return "vuctl";
     return this.#table(request.arch).numbered(request.number)?.name ?? `call ${request.number}`;
   }
 
   #describe(
-    request: NotifyListener,
+    request: CallRequest,
     name: string,
   ): { readonly text: string; readonly paths: readonly string[] } {
     const { pid, arch, number } = request;

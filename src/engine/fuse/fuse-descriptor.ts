@@ -8,7 +8,7 @@
  */
 import { closeSync, fstatSync, readFileSync } from "node:fs";
 import { ERRNO } from "../../base/index.ts";
-import { closeDescriptor, type NotifyListener, OPEN, type Standpoint } from "../../sys/index.ts";
+import { closeDescriptor, type CallRequest, OPEN, type Standpoint } from "../../sys/index.ts";
 import { withFuseDescriptor, withFuseOwner } from "../../viewos/index.ts";
 
 /** Is the caller in another user namespace than this thread? */
@@ -51,7 +51,7 @@ function mapOf(standpoint: Standpoint, pid: number, file: "uid_map" | "gid_map")
  */
 export function mountWithOwnFuse(
   standpoint: Standpoint,
-  request: NotifyListener,
+  request: CallRequest,
   copy: number,
   theirs: number,
   data: string,

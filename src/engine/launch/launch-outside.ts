@@ -4,7 +4,6 @@
  */
 import { randomBytes } from "node:crypto";
 import { ERRNO } from "../../base/index.ts";
-import { CLONE } from "../../sys/index.ts";
 import {
   AUDIT_ARCH_I386,
   AUDIT_ARCH_X86_64,
@@ -12,7 +11,6 @@ import {
   callerRules,
   compileFilter,
   type FilterRule,
-  levelZeroRules,
   type MountSpec,
   namespaceRules,
   SYS_X86_64 as SYS,
@@ -20,6 +18,7 @@ import {
   type Trap,
   trapRules,
 } from "../../viewos/index.ts";
+import { viewRules } from "./launch-filter.ts";
 import { type Launcher, MESSAGE } from "./launch-steps.ts";
 import { hardLimitOfLocks, newMark, RLIMIT_LOCKS } from "./marked-processes.ts";
 import { makeTrees, sweepTrees } from "../outside/outside-trees.ts";
@@ -89,12 +88,8 @@ export function enterOutside(launcher: Launcher, view: OutsideView): void {
 }
 
 /** Steps that hand the process to its tracer, with a filter where the kernel has filters. */
-export function beTraced(launcher: Launcher, traps: readonly Trap[]): void {
+export function beTraced(launcher: Launcher, rules: readonly FilterRule[]): void {
   const { program } = launcher;
-  const trace = { kind: "trace" } as const;
-  const rules = [...cloneRules(), ...trapRules(traps, trace), ...levelZeroRules()].map((rule) =>
-    rule.action.kind === "notify" ? { ...rule, action: trace } : rule,
-  );
   const filter = compileFilter(rules);
   const descriptor = program.words([filter.length / 8, program.bytes(filter)]);
   launcher.send(MESSAGE.traced, launcher.step("pid", SYS.getpid, []));
@@ -103,14 +98,14 @@ export function beTraced(launcher: Launcher, traps: readonly Trap[]): void {
   launcher.awaitAnswer("the tracer");
 }
 
-/** Children that are born into mounts of their own. */
-function cloneRules(): FilterRule[] {
-  const mask = BigInt(CLONE.NEWNS);
-  return [AUDIT_ARCH_X86_64, AUDIT_ARCH_I386].map((arch) => {
-    const { number } = new SyscallTable(arch).named("clone")!;
-    const tests = [{ argument: 0, bits: 32, mask, value: mask } as const];
-    return { arch, number, tests, action: { kind: "notify" } };
-  });
+/**
+ * What traced guests are stopped at and refused, by the kernel or, where that has no filters, by
+ * their tracer.
+ */
+export function tracedRules(traps: readonly Trap[], denies: boolean): readonly FilterRule[] {
+  const trace = { kind: "trace" } as const;
+  const rules = [...(denies ? denyRules() : []), ...callerRules(), ...viewRules(traps)];
+  return rules.map((rule) => (rule.action.kind === "notify" ? { ...rule, action: trace } : rule));
 }
 
 /**

@@ -13,7 +13,13 @@ import {
   type Trap,
 } from "../../viewos/index.ts";
 import { installFilter, openNamespaces, viewFilter } from "./launch-filter.ts";
-import { beTraced, enterOutside, type OutsideView, outsideRules } from "./launch-outside.ts";
+import {
+  beTraced,
+  enterOutside,
+  type OutsideView,
+  outsideRules,
+  tracedRules,
+} from "./launch-outside.ts";
 import { Launcher, MESSAGE, type ViewFacts } from "./launch-steps.ts";
 import { keepStore } from "./store-program.ts";
 
@@ -247,8 +253,9 @@ export function build(launcher: Launcher, plan: GuestPlan): void {
   }
   if (plan.isAfterNode) restoreAfterNode(launcher, plan);
   const { traps } = plan;
-  if ("outside" in enter && enter.outside.traced) beTraced(launcher, traps ?? []);
-  else if (traps !== undefined) {
+  if ("outside" in enter && enter.outside.traced) {
+    beTraced(launcher, tracedRules(traps ?? [], enter.outside.denies));
+  } else if (traps !== undefined) {
     const passed = "outside" in enter ? outsideRules(traps, enter.outside) : [];
     const first = [...passed, ...(plan.rules ?? [])];
     const filter = plan.filter ?? viewFilter(plan.session, traps, first);

@@ -8,7 +8,7 @@ import {
   closeDescriptor,
   errno,
   type GuestMemory,
-  type NotifyListener,
+  type CallRequest,
   pidfdGetDescriptor,
   pidfdOpen,
   type Standpoint,
@@ -50,7 +50,7 @@ export class EmulatedCalls {
   }
 
   /** @returns ENOSYS when only the caller itself could do that. */
-  emulate(request: NotifyListener, operation: Operation, taken: TakenCall): Answer {
+  emulate(request: CallRequest, operation: Operation, taken: TakenCall): Answer {
     switch (operation) {
       case "connect":
       case "bind":
@@ -66,7 +66,7 @@ export class EmulatedCalls {
     }
   }
 
-  #address(request: NotifyListener, kind: "connect" | "bind", taken: TakenCall): Answer {
+  #address(request: CallRequest, kind: "connect" | "bind", taken: TakenCall): Answer {
     const length = taken.low(2);
     const address = taken.captured[1] ?? new Uint8Array(0);
     // Order of the kernel: the descriptor, the length, the memory.
@@ -78,7 +78,7 @@ export class EmulatedCalls {
   }
 
   /** fchown(2); the calls with paths are not ours. */
-  #owner(request: NotifyListener, taken: TakenCall): Answer {
+  #owner(request: CallRequest, taken: TakenCall): Answer {
     const { name, arguments: kinds } = taken.call;
     if (!name.startsWith("fchown") || kinds.includes("path")) return failure(ERRNO.ENOSYS);
     const isShort = name === "fchown" && taken.arch !== AUDIT_ARCH_X86_64;
@@ -94,7 +94,7 @@ export class EmulatedCalls {
     });
   }
 
-  #time(request: NotifyListener, taken: TakenCall): Answer {
+  #time(request: CallRequest, taken: TakenCall): Answer {
     const call = this.#clockCall(request.pid, taken);
     if (typeof call === "number") return failure(call);
     return this.#depute(request, -1, { kind: "clock", call }, this.#caller(request.pid));
@@ -129,7 +129,7 @@ export class EmulatedCalls {
    * setgroups(2) reads the caller's memory. Without the right to it, what is there does not matter;
    * with it only the caller can do it.
    */
-  #groups(request: NotifyListener, taken: TakenCall): Answer {
+  #groups(request: CallRequest, taken: TakenCall): Answer {
     if (!taken.call.name.startsWith("setgroups")) return failure(ERRNO.ENOSYS);
     const caller = this.#caller(request.pid, true);
     if (caller === undefined || !request.isValid()) return failure(ERRNO.ESRCH);
@@ -158,7 +158,7 @@ export class EmulatedCalls {
   }
 
   /** @param act what to do with it, or the errno that comes after EBADF */
-  #withDescriptor(request: NotifyListener, theirs: number, act: () => DeputyAct | number): Answer {
+  #withDescriptor(request: CallRequest, theirs: number, act: () => DeputyAct | number): Answer {
     const caller = this.#caller(request.pid);
     if (caller === undefined) return failure(ERRNO.ESRCH);
     const pidfd = pidfdOpen(caller.tgid);
@@ -174,7 +174,7 @@ export class EmulatedCalls {
   }
 
   #depute(
-    request: NotifyListener,
+    request: CallRequest,
     descriptor: number,
     act: DeputyAct,
     caller: Caller | undefined,
@@ -184,8 +184,8 @@ export class EmulatedCalls {
       if (descriptor >= 0) closeDescriptor(descriptor);
       return failure(ERRNO.ESRCH);
     }
-    const { descriptor: listener, id } = request;
-    this.#help.depute({ listener, id, caller, descriptor, act });
+    const { descriptor: listener, id, isTraced } = request;
+    this.#help.depute({ listener, id, isTraced, caller, descriptor, act });
     return LATER;
   }
 }

@@ -1,6 +1,6 @@
 /** What a module's decision about a call comes to: the reply to its caller. */
 import { ERRNO } from "../../base/index.ts";
-import { type GuestMemory, memoryFile, type NotifyListener, O } from "../../sys/index.ts";
+import { type GuestMemory, memoryFile, type CallRequest, O } from "../../sys/index.ts";
 import {
   AUDIT_ARCH_I386,
   type Decision,
@@ -26,7 +26,7 @@ import type { ModulePaths, NamedFiles } from "./module-paths.ts";
 
 /** A call that has been decided; its caller still waits. */
 export interface DecidedCall {
-  readonly request: NotifyListener;
+  readonly request: CallRequest;
   readonly taken: TakenCall;
   readonly offered: OfferedCall;
   /** When it names files that the path engine finds. */
@@ -41,7 +41,7 @@ const IN_REGISTERS: ReadonlySet<string> = new Set<Operation>(["socket", "setid"]
 /** Turns decisions into answers. */
 export class ModuleAnswers {
   readonly #memory: GuestMemory;
-  readonly #perform: (request: NotifyListener) => Answer;
+  readonly #perform: (request: CallRequest) => Answer;
   readonly #emulated: EmulatedCalls;
   readonly #foreign: ForeignIds;
 
@@ -51,7 +51,7 @@ export class ModuleAnswers {
   constructor(
     memory: GuestMemory,
     how: {
-      readonly perform: (request: NotifyListener) => Answer;
+      readonly perform: (request: CallRequest) => Answer;
     } & Omit<EmulatedCallsHelp, "memory" | "foreign">,
   ) {
     this.#foreign = new ForeignIds(how.standpoint);
@@ -116,18 +116,13 @@ export class ModuleAnswers {
   }
 
   /** Fills the structure that an argument points to. */
-  #write(request: NotifyListener, taken: TakenCall, octets: Uint8Array, at = 0): Answer {
+  #write(request: CallRequest, taken: TakenCall, octets: Uint8Array, at = 0): Answer {
     if (!request.isValid()) return failure(ERRNO.ESRCH);
     const written = this.#memory.writeOctets(request.pid, taken.argument(at), octets);
     return written ? SUCCESS : failure(ERRNO.EFAULT);
   }
 
-  #stat(
-    request: NotifyListener,
-    taken: TakenCall,
-    { path }: PathFields,
-    stat: VirtualStat,
-  ): Answer {
+  #stat(request: CallRequest, taken: TakenCall, { path }: PathFields, stat: VirtualStat): Answer {
     const { name, arguments: kinds, arch } = taken.call;
     const at = kinds === "words" ? 0 : kinds.indexOf("pointer");
     if (name === "statx") return this.#write(request, taken, emitStatx(path, stat), at);
@@ -139,7 +134,7 @@ export class ModuleAnswers {
   }
 
   /** readlink(2): buffer and size are the last two arguments; what does not fit is cut. */
-  #link(request: NotifyListener, taken: TakenCall, target: string): Answer {
+  #link(request: CallRequest, taken: TakenCall, target: string): Answer {
     const at = taken.call.name === "readlink" ? 1 : 2;
     const size = taken.low(at + 1) | 0;
     if (size <= 0) return failure(ERRNO.EINVAL);

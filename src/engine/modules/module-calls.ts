@@ -7,7 +7,7 @@ import { ERRNO } from "../../base/index.ts";
 import {
   GuestMemory,
   hearBell,
-  type NotifyListener,
+  type CallRequest,
   type Standpoint,
   utsname,
 } from "../../sys/index.ts";
@@ -63,7 +63,7 @@ interface PendingCall extends DecidedCall {
 
 /** A call that has been read. */
 interface TakenOver {
-  readonly request: NotifyListener;
+  readonly request: CallRequest;
   readonly taken: TakenCall;
   readonly operation: Operation;
   /** When it names files that the path engine finds. */
@@ -81,7 +81,7 @@ export interface ModuleCallsOptions {
   readonly surroundings: ModuleSurroundings;
   readonly mounts: ModuleMounts;
   /** Performs a call as if there were no handlers. */
-  readonly perform: (request: NotifyListener) => Answer;
+  readonly perform: (request: CallRequest) => Answer;
   /** Has a deputy perform a call, and answer it. */
   readonly depute: (call: DeputyCall) => void;
   /** The modules of these homes have not decided a call in time. */
@@ -132,7 +132,7 @@ export class ModuleCalls {
   }
 
   /** Takes a call that a module wants; undefined: none does. */
-  offer(request: NotifyListener): Answer | undefined {
+  offer(request: CallRequest): Answer | undefined {
     const call = this.#tables.get(request.arch)?.numbered(request.number);
     if (call === undefined) return undefined;
     if (call.name === "io_uring_setup") {
@@ -230,7 +230,7 @@ export class ModuleCalls {
     return paths;
   }
 
-  #operationOf(request: NotifyListener, name: string): Operation | undefined {
+  #operationOf(request: CallRequest, name: string): Operation | undefined {
     const table = this.#tables.get(request.arch)!;
     const low = (index: number): number => request.low(index);
     const call = table.named(name === "socketcall" ? (socketcallName(low(0)) ?? "") : name);
@@ -241,7 +241,7 @@ export class ModuleCalls {
    * Reads registers and memory of a call; undefined when it cannot be read.
    * @param needsPaths nobody else has read the paths
    */
-  #take(request: NotifyListener, needsPaths: boolean): TakenCall | undefined {
+  #take(request: CallRequest, needsPaths: boolean): TakenCall | undefined {
     const { pid, arch } = request;
     const held = request.held();
     const table = this.#tables.get(arch)!;
@@ -274,7 +274,7 @@ export class ModuleCalls {
   }
 
   /** @param named paths are wanted; else the path engine finds them */
-  #place({ pid }: NotifyListener, named: boolean): CallPlace {
+  #place({ pid }: CallRequest, named: boolean): CallPlace {
     const link = (name: string): string => (named ? this.#link(pid, name) : "/");
     return {
       directory: (descriptor) => link(descriptor < 0 ? "cwd" : `fd/${descriptor}`),

@@ -4,7 +4,7 @@
  */
 import { openSync } from "node:fs";
 import { ERRNO } from "../../base/index.ts";
-import { mount, type NotifyListener, type Standpoint, umount2 } from "../../sys/index.ts";
+import { mount, type CallRequest, type Standpoint, umount2 } from "../../sys/index.ts";
 import { MS } from "../../viewos/index.ts";
 import type { Grounds } from "../calls/grounds.ts";
 import type { CopiedTree, ModuleMount } from "./module-mounts.ts";
@@ -16,7 +16,7 @@ const octets = (text: string): Uint8Array => new TextEncoder().encode(text);
 export function mountedTree(
   standpoint: Standpoint,
   grounds: Grounds,
-  request: NotifyListener,
+  request: CallRequest,
   { source, target, uid, gid, flags }: ModuleMount,
 ): CopiedTree | number {
   /** In the caller's place. */

@@ -8,7 +8,7 @@ import { ERRNO } from "../../base/index.ts";
 import {
   closeDescriptor,
   GuestMemory,
-  type NotifyListener,
+  type CallRequest,
   type Standpoint,
 } from "../../sys/index.ts";
 import { AUDIT_ARCH_X86_64, MS, SYS_I386, SYS_X86_64 } from "../../viewos/index.ts";
@@ -77,11 +77,11 @@ export interface ModuleMountsOptions {
   readonly beforeMount: () => void;
   readonly post: (event: ModuleMountEvent) => void;
   /** Makes a directory for a copy; an errno: it cannot be made. */
-  readonly treeFor: (request: NotifyListener, mount: ModuleMount) => CopiedTree | number;
+  readonly treeFor: (request: CallRequest, mount: ModuleMount) => CopiedTree | number;
 }
 
 interface WaitingMount {
-  readonly request: NotifyListener;
+  readonly request: CallRequest;
   readonly mount: ModuleMount;
   /** Set when a copy is being made. */
   readonly tree?: CopiedTree;
@@ -111,7 +111,7 @@ export class ModuleMounts {
    * Performs a call: a module's type by its module, what the kernel has no type for by the module
    * whose type alone begins so.
    */
-  perform(request: NotifyListener, kernel: (request: NotifyListener) => Answer): Answer {
+  perform(request: CallRequest, kernel: (request: CallRequest) => Answer): Answer {
     if (this.#isEmpty || !isMount(request)) return kernel(request);
     const types = this.#typesIn(request.pid);
     if (types.size === 0) return kernel(request);
@@ -166,7 +166,7 @@ export class ModuleMounts {
   }
 
   /** Type of a mount with aliases resolved; undefined when a mount or its state is changed. */
-  #type(request: NotifyListener): string | undefined {
+  #type(request: CallRequest): string | undefined {
     const flags = request.low(3);
     if ((flags & (MS.BIND | MS.MOVE | MS.REMOUNT)) !== 0) return undefined;
     const type = this.#string(request, 2);
@@ -175,14 +175,14 @@ export class ModuleMounts {
     return meantType(settings.value, type, standpoint.namespaceOf(request.pid, "mnt"));
   }
 
-  #string(request: NotifyListener, index: number): string | undefined {
+  #string(request: CallRequest, index: number): string | undefined {
     const address = request.argument(index);
     if (address === 0n) return "";
     const octets = this.#memory.string(request.pid, address, STRING_OCTETS_MAX);
     return octets instanceof Uint8Array ? new TextDecoder().decode(octets) : undefined;
   }
 
-  #begin(request: NotifyListener, type: string, module: string): Answer {
+  #begin(request: CallRequest, type: string, module: string): Answer {
     const [source, target, options] = [0, 1, 4].map((index) => this.#string(request, index));
     if (source === undefined || target === undefined || options === undefined) {
       return failure(ERRNO.EFAULT);
@@ -214,7 +214,7 @@ export class ModuleMounts {
     return { uid: number("Uid"), gid: number("Gid") };
   }
 
-  #mount(request: NotifyListener, mount: ModuleMount, descriptor: number): number {
+  #mount(request: CallRequest, mount: ModuleMount, descriptor: number): number {
     const { standpoint, grounds } = this.#options;
     const inode = standpoint.namespaceOf(request.pid, "mnt");
     const ground = inode === undefined ? undefined : grounds.find("mnt", inode);
@@ -236,6 +236,6 @@ function typesOf(modules: ModuleList["modules"]): ReadonlyMap<string, string> {
   );
 }
 
-function isMount({ arch, number }: NotifyListener): boolean {
+function isMount({ arch, number }: CallRequest): boolean {
   return number === (arch === AUDIT_ARCH_X86_64 ? SYS_X86_64 : SYS_I386).mount;
 }

@@ -5,7 +5,7 @@
  * files still have the paths that the module has decided about.
  */
 import { ERRNO } from "../../base/index.ts";
-import type { NotifyListener } from "../../sys/index.ts";
+import type { CallRequest } from "../../sys/index.ts";
 import {
   absolutePath,
   type OtherPaths,
@@ -92,7 +92,7 @@ export class ModulePaths {
   }
 
   /** A copy of a call that names files and that we can perform; undefined for any other. */
-  capture(request: NotifyListener): CapturedPathCall | undefined {
+  capture(request: CallRequest): CapturedPathCall | undefined {
     const call = this.#calls.capture(request);
     if (call === undefined || call.shape.first.path === -1) return undefined;
     return call.copy();
@@ -100,7 +100,7 @@ export class ModulePaths {
 
   /** Performs a call, unless somebody wants it. */
   offer(
-    request: NotifyListener,
+    request: CallRequest,
     call: CapturedPathCall,
     wants: (files: NamedFiles) => boolean,
   ): OfferedFiles {
@@ -118,7 +118,7 @@ export class ModulePaths {
    * @returns undefined when it names other files by now than the decision was about
    */
   perform(
-    request: NotifyListener,
+    request: CallRequest,
     call: CapturedPathCall,
     files: NamedFiles,
     writes: boolean,
@@ -131,7 +131,7 @@ export class ModulePaths {
     return this.#policy.stopped ? undefined : answer;
   }
 
-  #perform(request: NotifyListener, call: CapturedPathCall, mode: Mode): Answer {
+  #perform(request: CallRequest, call: CapturedPathCall, mode: Mode): Answer {
     const policy = this.#policy;
     const second = call.shape.second !== undefined;
     policy.mode = mode;

@@ -1,7 +1,7 @@
 /**
  * How the calls that modules decide about find their files, and what processes are seen to have.
  */
-import type { NotifyListener, Standpoint } from "../../sys/index.ts";
+import type { CallRequest, Standpoint } from "../../sys/index.ts";
 import type { PathPolicy } from "../../viewos/index.ts";
 import type { Answer } from "../calls/answer.ts";
 import type { DeputyCall } from "../calls/deputies.ts";
@@ -14,8 +14,8 @@ import { PathCalls } from "../paths/path-calls.ts";
 /** Performs path calls on the files that a policy has been asked about. */
 export interface DecidedPaths {
   /** A copy of a call; undefined when it names no file. Good until the next capture. */
-  capture(request: NotifyListener): CapturedPathCall | undefined;
-  perform(request: NotifyListener, call: CapturedPathCall): Answer;
+  capture(request: CallRequest): CapturedPathCall | undefined;
+  perform(request: CallRequest, call: CapturedPathCall): Answer;
   /** Nothing is remembered of callers, and our thread is itself again. */
   forget(): void;
 }
@@ -31,7 +31,7 @@ export interface ModuleSurroundings {
    */
   standWith(pid: number): GroundId | undefined;
   /** See `ModuleMounts`. */
-  treeFor(request: NotifyListener, mount: ModuleMount): CopiedTree | number;
+  treeFor(request: CallRequest, mount: ModuleMount): CopiedTree | number;
   /** What a link of a process (`cwd`, `root`, `fd/3`) says in the view; undefined: it is gone. */
   linkOf(pid: number, name: string): string | undefined;
 }

@@ -1,13 +1,13 @@
 /** Copies of modules' files in a view without namespaces: directories of the view's own. */
 import { openSync, rmSync } from "node:fs";
-import type { NotifyListener } from "../../sys/index.ts";
+import type { CallRequest } from "../../sys/index.ts";
 import type { CopiedTree, ModuleMount } from "../modules/module-mounts.ts";
 import type { OutsideCalls } from "./outside-calls.ts";
 
 /** A directory for a copy; an errno: it may not be mounted. */
 export function outsideTree(
   calls: OutsideCalls,
-  request: NotifyListener,
+  request: CallRequest,
   mount: ModuleMount,
 ): CopiedTree | number {
   const refusal = calls.mayMountAt(request, mount.target);

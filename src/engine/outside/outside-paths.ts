@@ -5,7 +5,7 @@
  * a path that a policy is asked about.
  */
 import { ERRNO } from "../../base/index.ts";
-import { pathText, type NotifyListener, type Standpoint } from "../../sys/index.ts";
+import { pathText, type CallRequest, type Standpoint } from "../../sys/index.ts";
 import type { PathAct, PathPolicy } from "../../viewos/index.ts";
 import type { Answer } from "../calls/answer.ts";
 import type { DeputyCall } from "../calls/deputies.ts";
@@ -17,7 +17,7 @@ import type { Instead, OutsideCalls } from "./outside-calls.ts";
 import type { PlacedArgument } from "./placed-arguments.ts";
 
 /** What such a view does about calls that the supervisor cannot make for a guest. */
-export type LedByGuest = (request: NotifyListener, instead: Instead) => Answer;
+export type LedByGuest = (request: CallRequest, instead: Instead) => Answer;
 
 export interface OutsidePathsOptions {
   readonly calls: OutsideCalls;
@@ -65,19 +65,19 @@ export class OutsidePaths {
   }
 
   /** Copies a call; undefined when it names no file. Good until the next capture. */
-  capture(request: NotifyListener): CapturedPathCall | undefined {
+  capture(request: CallRequest): CapturedPathCall | undefined {
     return this.#files.capture(request);
   }
 
   /** Performs a captured call. */
-  perform(request: NotifyListener, captured: CapturedPathCall): Answer {
+  perform(request: CallRequest, captured: CapturedPathCall): Answer {
     const decision = this.#options.calls.decide(request, readFrom(captured));
     if (decision.kind === "continue") return this.#files.perform(request, captured);
     return decision.kind === "instead" ? this.instead(request, captured, decision) : decision;
   }
 
   /** Performs a captured call on the files that it is led to. */
-  instead(request: NotifyListener, captured: CapturedPathCall, decision: Instead): Answer {
+  instead(request: CallRequest, captured: CapturedPathCall, decision: Instead): Answer {
     if (!lead(captured, decision.placed)) return { kind: "done", errno: ERRNO.ENAMETOOLONG };
     const answer = this.#files.perform(request, captured);
     // A mere name (O_PATH) has been decided about; only the guest itself can have it.
@@ -87,7 +87,7 @@ export class OutsidePaths {
   }
 
   /** Takes note of a call that changes who its caller is for files. */
-  notice(request: NotifyListener): void {
+  notice(request: CallRequest): void {
     this.#files.notice(request);
   }
 

@@ -7,7 +7,7 @@
  * many that no machine makes as many threads in that time. Where pid_max was lowered, nothing is
  * remembered.
  */
-import { AT, CLONE, FileCalls, type NotifyListener, O, STATX_OCTETS } from "../../sys/index.ts";
+import { AT, CLONE, FileCalls, type CallRequest, O, STATX_OCTETS } from "../../sys/index.ts";
 import { type Caller, callerOf } from "./caller.ts";
 import { PROC_MAGIC, ProcPaths } from "./proc-paths.ts";
 import type { Relief } from "../calls/relief.ts";
@@ -131,7 +131,7 @@ export class Callers {
    * A call that changes what is known of its caller, before the kernel performs it.
    * @param name of the call
    */
-  changes(request: NotifyListener, name: string): void {
+  changes(request: CallRequest, name: string): void {
     const { pid } = request;
     const kind = CHANGES[name] ?? "user";
     this.#relief?.change();

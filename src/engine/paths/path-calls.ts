@@ -12,7 +12,7 @@ import {
   type FileCalls,
   GuestMemory,
   MemoryBlock,
-  type NotifyListener,
+  type CallRequest,
   O,
   pidfdGetDescriptor,
   pidfdOpen,
@@ -101,7 +101,7 @@ export class PathCalls {
    * Copies a call; undefined when it names no file, or is one that only its own process can make.
    * What is returned is good until the next capture.
    */
-  capture(request: NotifyListener): CapturedPathCall | undefined {
+  capture(request: CallRequest): CapturedPathCall | undefined {
     const shape = this.#shapes.get(request.arch)?.get(request.number);
     if (shape === undefined) {
       this.notice(request);
@@ -111,7 +111,7 @@ export class PathCalls {
   }
 
   /** Takes note of a call that changes who its caller is for files. */
-  notice(request: NotifyListener): void {
+  notice(request: CallRequest): void {
     const change = this.#changes.get(request.arch)?.get(request.number);
     if (change !== undefined) this.#callers.changes(request, change);
   }
@@ -123,7 +123,7 @@ export class PathCalls {
   }
 
   /** Performs a captured call in the name of its caller, who still waits. */
-  perform(request: NotifyListener, call: CapturedPathCall): Answer {
+  perform(request: CallRequest, call: CapturedPathCall): Answer {
     this.#relief?.begin(request);
     try {
       return this.#perform(request, call);
@@ -148,7 +148,7 @@ export class PathCalls {
     this.#callers.forgetAll();
   }
 
-  #perform(request: NotifyListener, call: CapturedPathCall): Answer {
+  #perform(request: CallRequest, call: CapturedPathCall): Answer {
     const { shape } = call;
     if (shape.operation === "privileged") return failure(ERRNO.EPERM);
     if (shape.operation === "absent") return failure(ERRNO.ENOSYS);
@@ -189,7 +189,7 @@ export class PathCalls {
     return tried === -ERRNO.EINVAL ? ERRNO.EINVAL : undefined;
   }
 
-  #starts(caller: Caller, call: CapturedPathCall, request: NotifyListener): Starts {
+  #starts(caller: Caller, call: CapturedPathCall, request: CallRequest): Starts {
     const { shape, first, second } = call;
     const of = (path: typeof first): number =>
       this.#resolver.start(caller, path.directory, path.text);
@@ -213,7 +213,7 @@ export class PathCalls {
     caller: Caller,
     call: CapturedPathCall,
     starts: Starts,
-    request: NotifyListener,
+    request: CallRequest,
   ): Answer {
     const { operation } = call.shape;
     const { standIn } = this.#callers;
@@ -243,14 +243,14 @@ export class PathCalls {
   }
 
   /** Another thread opens what may block this one. */
-  #leave(caller: Caller, request: NotifyListener): Answer {
+  #leave(caller: Caller, request: CallRequest): Answer {
     const { file, flags } = this.#acts.left;
     this.#acts.left = { file: -1, flags: 0 };
     const inPlace = { ...caller, root: -1, directory: -1 };
-    const { descriptor: listener, id } = request;
+    const { descriptor: listener, id, isTraced } = request;
     const closeOnExec = (this.#inputs.flags & O.CLOEXEC) !== 0;
     const act = { kind: "open", flags, closeOnExec } as const;
-    this.#depute!({ listener, id, caller: inPlace, descriptor: file, act });
+    this.#depute!({ listener, id, isTraced, caller: inPlace, descriptor: file, act });
     return LATER;
   }
 

@@ -3,7 +3,7 @@
  * in the caller's memory, copied once. Nothing of it is looked at again later.
  */
 import { ERRNO } from "../../base/index.ts";
-import { type GuestMemory, MemoryBlock, type NotifyListener, O } from "../../sys/index.ts";
+import { type GuestMemory, MemoryBlock, type CallRequest, O } from "../../sys/index.ts";
 import type { PathShape } from "../../viewos/index.ts";
 
 /** Flags that openat knows; it ignores others, openat2 refuses them (linux/fcntl.h). */
@@ -42,7 +42,7 @@ export class PathInputs {
   output2 = 0n;
 
   /** Reads the arguments of a call. @returns 0 or the errno */
-  read(request: NotifyListener, shape: PathShape, memory: GuestMemory): number {
+  read(request: CallRequest, shape: PathShape, memory: GuestMemory): number {
     const { rest } = shape;
     switch (shape.operation) {
       case "open":
@@ -97,7 +97,7 @@ export class PathInputs {
     }
   }
 
-  #open(request: NotifyListener, shape: PathShape, memory: GuestMemory): number {
+  #open(request: CallRequest, shape: PathShape, memory: GuestMemory): number {
     const { rest } = shape;
     this.resolve = 0;
     if (shape.call.name === "openat2") return this.#openHow(request, memory);
@@ -112,7 +112,7 @@ export class PathInputs {
   }
 
   /** struct open_how: flags, mode, resolve; what is behind it must be zero. */
-  #openHow(request: NotifyListener, memory: GuestMemory): number {
+  #openHow(request: CallRequest, memory: GuestMemory): number {
     const size = Number(request.argument(3));
     if (size < OPEN_HOW_OCTETS) return ERRNO.EINVAL;
     if (size > PAGE) return ERRNO.E2BIG;
@@ -127,13 +127,13 @@ export class PathInputs {
     return 0;
   }
 
-  #string(request: NotifyListener, index: number, memory: GuestMemory, limit: number): number {
+  #string(request: CallRequest, index: number, memory: GuestMemory, limit: number): number {
     const length = memory.path(request.pid, request.argument(index), this.text, limit);
     if (length < 0) return -length === ERRNO.ENAMETOOLONG && limit < PAGE ? ERRNO.ERANGE : -length;
     return length > 0 ? 0 : limit < PAGE ? ERRNO.ERANGE : ERRNO.ENOENT;
   }
 
-  #owner(request: NotifyListener, shape: PathShape): void {
+  #owner(request: CallRequest, shape: PathShape): void {
     const wide = (value: number): number =>
       shape.compatible && /^l?chown$/.test(shape.call.name)
         ? (value & SHORT_ID_NONE) === SHORT_ID_NONE
@@ -144,7 +144,7 @@ export class PathInputs {
     this.gid = wide(request.low(shape.rest + 1));
   }
 
-  #truncate(request: NotifyListener, shape: PathShape): number {
+  #truncate(request: CallRequest, shape: PathShape): number {
     const { rest } = shape;
     if (!shape.compatible) this.length = BigInt.asIntN(64, request.argument(rest));
     else if (shape.call.name === "truncate") this.length = BigInt(request.low(rest) | 0);
@@ -156,7 +156,7 @@ export class PathInputs {
   }
 
   /** utime has seconds, utimes and futimesat microseconds, utimensat nanoseconds. */
-  #times(request: NotifyListener, shape: PathShape, memory: GuestMemory): number {
+  #times(request: CallRequest, shape: PathShape, memory: GuestMemory): number {
     const { name } = shape.call;
     const address = request.argument(shape.rest);
     this.times = undefined;
@@ -184,7 +184,7 @@ export class PathInputs {
   }
 
   /** struct file_handle: octets of the handle, its type, the handle. */
-  #handle(request: NotifyListener, rest: number, memory: GuestMemory): number {
+  #handle(request: CallRequest, rest: number, memory: GuestMemory): number {
     const HANDLE_OCTETS_MAX = 128;
     this.output = request.argument(rest);
     this.output2 = request.argument(rest + 1);
@@ -194,7 +194,7 @@ export class PathInputs {
     return this.size > HANDLE_OCTETS_MAX ? ERRNO.EINVAL : 0;
   }
 
-  #attribute(request: NotifyListener, shape: PathShape, memory: GuestMemory): number {
+  #attribute(request: CallRequest, shape: PathShape, memory: GuestMemory): number {
     const { operation, call } = shape;
     // In the *at calls the flags stand between the path and the rest.
     let at = call.name.endsWith("at") ? shape.rest + 1 : shape.rest;

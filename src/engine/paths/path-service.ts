@@ -6,7 +6,7 @@ import { ERRNO } from "../../base/index.ts";
 import {
   CLONE,
   closeDescriptor,
-  type NotifyListener,
+  type CallRequest,
   type Standpoint,
   tryNamespace,
 } from "../../sys/index.ts";
@@ -66,12 +66,12 @@ export class PathService {
   }
 
   /** Copies a call; undefined when it is none to be answered here. */
-  capture(request: NotifyListener): CapturedPathCall | undefined {
+  capture(request: CallRequest): CapturedPathCall | undefined {
     return this.#calls?.capture(request);
   }
 
   /** Performs a captured call. */
-  perform(request: NotifyListener, call: CapturedPathCall): Answer {
+  perform(request: CallRequest, call: CapturedPathCall): Answer {
     if (!this.#grounds.isOn(this.#home!)) {
       this.rest();
       this.#grounds.stand(this.#home!);

@@ -23,7 +23,7 @@ import {
   valueOf,
   type ViewFacts,
 } from "../launch/launch-steps.ts";
-import type { WorkerCommand } from "../calls/notify-worker.ts";
+import type { WorkerCommand } from "../calls/worker-messages.ts";
 import { FdStore } from "./fd-store.ts";
 import { closeAdopted, keepNewView, type KeptGround } from "./kept-views.ts";
 

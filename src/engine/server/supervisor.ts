@@ -32,7 +32,7 @@ import type {
   NotifyWorkerData,
   NotifyWorkerEvent,
   WorkerCommand,
-} from "../calls/notify-worker.ts";
+} from "../calls/worker-messages.ts";
 import type { KeptView } from "./kept-views.ts";
 import { removeLeftovers } from "./leftovers.ts";
 import { interruptBlocked, watchPaths } from "../calls/relief-watch.ts";

@@ -21,7 +21,7 @@ import type { OutsideIdentity } from "../launch/launch-outside.ts";
 import { sayTo } from "../launch/launcher-answers.ts";
 import type { ViewFacts } from "../launch/launch-steps.ts";
 import type { NestedEvent } from "../calls/nesting.ts";
-import type { WorkerCommand } from "../calls/notify-worker.ts";
+import type { WorkerCommand } from "../calls/worker-messages.ts";
 import {
   checkViewName,
   claimViewName,

@@ -12,7 +12,7 @@ import type { GroundId } from "../calls/grounds.ts";
 import type { Interpreter, LaunchAnswers } from "../launch/launch-answer.ts";
 import { answerNetwork } from "../launch/launcher-answers.ts";
 import type { AdoptedView } from "../launch/launch-steps.ts";
-import type { MoreOfView, NotifyWorkerEvent, WorkerCommand } from "../calls/notify-worker.ts";
+import type { MoreOfView, NotifyWorkerEvent, WorkerCommand } from "../calls/worker-messages.ts";
 import { forgetView } from "./run-directory.ts";
 import { SPAWNED_SESSION, type SupervisorConfig } from "../start.ts";
 import {

@@ -1,5 +1,8 @@
-/** Rung C: what is decided about calls, told to guests that wait in a notification. */
-import type { NotifyListener, Standpoint } from "../../sys/index.ts";
+/**
+ * The guests of a view without namespaces: what is decided about their calls, and performed in
+ * their place. They wait in a notification (rung C) or stopped by their tracer (rung D).
+ */
+import type { CallRequest, Standpoint } from "../../sys/index.ts";
 import {
   AUDIT_ARCH_I386,
   AUDIT_ARCH_X86_64,
@@ -14,16 +17,15 @@ import type { ControlDoor } from "../control/control-door.ts";
 import type { OutsideConfig } from "../launch/launch-outside.ts";
 import { policyOf } from "../paths/path-service.ts";
 import type { PathTraps } from "../paths/path-traps.ts";
-import { type Instead, OutsideCalls } from "./outside-calls.ts";
+import { OutsideCalls } from "./outside-calls.ts";
 import { outsideTree } from "./outside-copy.ts";
 import type { CopiedTree, ModuleMount } from "../modules/module-mounts.ts";
-import { OutsidePaths } from "./outside-paths.ts";
+import { type LedByGuest, OutsidePaths } from "./outside-paths.ts";
 import type { SharedSettings } from "../control/shared-settings.ts";
 import { meantType, type ViewSettings } from "../control/view-settings.ts";
-import { callRemotely } from "./remote-call.ts";
 
 /** What the thread that serves the guests lends. */
-export interface NotifiedGuestsHelp {
+export interface OutsideGuestsHelp {
   readonly door: ControlDoor;
   readonly settings: SharedSettings<ViewSettings>;
   readonly standpoint: Standpoint;
@@ -31,26 +33,28 @@ export interface NotifiedGuestsHelp {
   readonly paths: PathTraps | undefined;
   /** Has a deputy perform what may wait for another process. */
   readonly depute: (call: DeputyCall) => void;
+  /** Has the guest itself make a call on other files. */
+  readonly lead: LedByGuest;
 }
 
 const LETS_ALL: PathPolicy = { decide: () => 0 };
 
-export class NotifiedGuests {
-  readonly #help: NotifiedGuestsHelp;
+export class OutsideGuests {
+  readonly #help: OutsideGuestsHelp;
   readonly #calls: OutsideCalls;
-  readonly #pass: bigint;
+  readonly #traced: boolean;
   readonly #denies: PathPolicy | undefined;
   readonly #paths: OutsidePaths;
   /** Numbers of the calls that are answered even where no mount matters, by architecture. */
   readonly #answered = new Map<number, ReadonlySet<number>>();
 
-  constructor(config: OutsideConfig, help: NotifiedGuestsHelp) {
+  constructor(config: OutsideConfig, help: OutsideGuestsHelp) {
     const { settings, paths } = help;
     this.#help = help;
     this.#denies = paths && policyOf(paths);
     const meant = (type: string): string => meantType(settings.value, type);
     this.#calls = new OutsideCalls(config, meant, config.denies);
-    this.#pass = BigInt(`0x${config.pass}`);
+    this.#traced = config.traced;
     this.#paths = this.pathsUnder(this.#denies ?? LETS_ALL);
     if (paths === undefined) return;
     for (const arch of [AUDIT_ARCH_X86_64, AUDIT_ARCH_I386]) {
@@ -61,19 +65,19 @@ export class NotifiedGuests {
 
   /** Performs path calls whole, after what is denied has been denied and a policy asked. */
   pathsUnder(policy: PathPolicy): OutsidePaths {
-    const { standpoint, depute } = this.#help;
+    const { standpoint, depute, lead } = this.#help;
     return new OutsidePaths({
       calls: this.#calls,
       standpoint,
       onReal: this.#denies,
       onViewed: policy,
-      lead: (request, instead) => this.#lead(request, instead),
+      lead,
       depute,
     });
   }
 
   /** See `ModuleMounts`. */
-  treeFor(request: NotifyListener, mount: ModuleMount): CopiedTree | number {
+  treeFor(request: CallRequest, mount: ModuleMount): CopiedTree | number {
     return outsideTree(this.#calls, request, mount);
   }
 
@@ -88,7 +92,7 @@ export class NotifiedGuests {
   }
 
   /** Performs one request, or leaves it to the kernel. */
-  perform(request: NotifyListener): Answer {
+  perform(request: CallRequest): Answer {
     if (request.number === VUCTL) return this.#help.door.call(request.pid);
     if (this.#answered.get(request.arch)?.has(request.number) === true) {
       const captured = this.#paths.capture(request);
@@ -99,8 +103,9 @@ export class NotifiedGuests {
       this.#paths.notice(request);
       return decision;
     }
-    const captured = this.#paths.capture(request);
-    if (captured === undefined) return this.#lead(request, decision);
+    // A guest that is stopped already is led sooner than a descriptor is handed to it.
+    const captured = this.#traced ? undefined : this.#paths.capture(request);
+    if (captured === undefined) return this.#help.lead(request, decision);
     return this.#paths.instead(request, captured, decision);
   }
 
@@ -122,17 +127,5 @@ export class NotifiedGuests {
   /** Nothing is remembered of callers. */
   forget(): void {
     this.#paths.forget();
-  }
-
-  /** A change of directory, a program, a descriptor of a mere name: only the guest can do it. */
-  #lead(request: NotifyListener, instead: Instead): Answer {
-    const { after } = instead;
-    const result = callRemotely(request, { ...instead, pass: this.#pass });
-    if (result.kind === "refused") {
-      after(result.errno);
-      return { kind: "done", errno: result.errno };
-    }
-    after(result.kind === "returned" ? result.errno : 0);
-    return { kind: "later" };
   }
 }
