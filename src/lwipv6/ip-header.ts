@@ -10,21 +10,15 @@ import {
   IPV6_HEADER_OCTETS,
 } from "../wire/index.ts";
 import type { IpAddress } from "./address.ts";
+import type { SendOptions } from "./destination.ts";
 
 const VERSION_AND_LENGTH_4 = 0x45;
 const DONT_FRAGMENT = 0x4000;
 
-/** What a header says besides lengths. */
-export interface HeaderFields {
+/** Between whom; a Destination is one. */
+export interface HeaderEnds {
   readonly source: IpAddress;
   readonly target: IpAddress;
-  readonly protocol: number;
-  readonly hopLimit: number;
-  readonly trafficClass: number;
-  /** IPv4 only. */
-  readonly dontFragment: boolean;
-  /** IPv6 only. */
-  readonly flowLabel: number;
 }
 
 /**
@@ -34,7 +28,9 @@ export interface HeaderFields {
 export function prependIpv4(
   pool: FramePool,
   slot: number,
-  fields: HeaderFields,
+  ends: HeaderEnds,
+  protocol: number,
+  options: SendOptions,
   identification: number,
 ): void {
   const at = pool.start[slot]! - IPV4_HEADER_OCTETS_MIN;
@@ -42,26 +38,12 @@ export function prependIpv4(
   const { octets } = pool;
   pool.start[slot] = at;
   pool.length[slot] = length;
-  writeIpv4(octets, at, length, fields, identification, fields.dontFragment ? DONT_FRAGMENT : 0);
-}
-
-/**
- * Writes a header without options.
- * @param fragment the flags and the offset in units of 8 octets, as on the wire.
- */
-export function writeIpv4(
-  octets: Uint8Array,
-  at: number,
-  totalOctets: number,
-  fields: HeaderFields,
-  identification: number,
-  fragment: number,
-): void {
-  const { source, target } = fields;
-  const first = (VERSION_AND_LENGTH_4 << 8) | fields.trafficClass;
-  const life = (fields.hopLimit << 8) | fields.protocol;
+  const { source, target } = ends;
+  const first = (VERSION_AND_LENGTH_4 << 8) | options.trafficClass;
+  const life = (options.hopLimit << 8) | protocol;
+  const fragment = options.dontFragment ? DONT_FRAGMENT : 0;
   writeU16(octets, at, first);
-  writeU16(octets, at + IPV4_AT.totalLength, totalOctets);
+  writeU16(octets, at + IPV4_AT.totalLength, length);
   writeU16(octets, at + IPV4_AT.identification, identification);
   writeU16(octets, at + IPV4_AT.fragment, fragment);
   writeU16(octets, at + IPV4_AT.timeToLive, life);
@@ -69,7 +51,7 @@ export function writeIpv4(
   writeU32(octets, at + IPV4_AT.target, target.w3);
   const sum =
     first +
-    totalOctets +
+    length +
     (identification & 0xffff) +
     fragment +
     life +
@@ -81,12 +63,18 @@ export function writeIpv4(
 }
 
 /** Puts a header of 40 octets in front of the frame in `slot`. */
-export function prependIpv6(pool: FramePool, slot: number, fields: HeaderFields): void {
+export function prependIpv6(
+  pool: FramePool,
+  slot: number,
+  ends: HeaderEnds,
+  protocol: number,
+  options: SendOptions,
+): void {
   const at = pool.start[slot]! - IPV6_HEADER_OCTETS;
   const payloadOctets = pool.length[slot]!;
   pool.start[slot] = at;
   pool.length[slot] = payloadOctets + IPV6_HEADER_OCTETS;
-  writeIpv6(pool.octets, at, payloadOctets, fields);
+  writeIpv6(pool.octets, at, payloadOctets, ends, protocol, options);
 }
 
 /** Writes a header; `payloadOctets` counts extension headers too. */
@@ -94,13 +82,15 @@ export function writeIpv6(
   octets: Uint8Array,
   at: number,
   payloadOctets: number,
-  fields: HeaderFields,
+  ends: HeaderEnds,
+  protocol: number,
+  options: SendOptions,
 ): void {
-  const first = (6 << 28) | (fields.trafficClass << 20) | (fields.flowLabel & 0xf_ffff);
+  const first = (6 << 28) | (options.trafficClass << 20) | (options.flowLabel & 0xf_ffff);
   writeU32(octets, at + IPV6_AT.versionClassFlow, first);
   writeU16(octets, at + IPV6_AT.payloadLength, payloadOctets);
-  octets[at + IPV6_AT.nextHeader] = fields.protocol;
-  octets[at + IPV6_AT.hopLimit] = fields.hopLimit;
-  fields.source.writeWhole(octets, at + IPV6_AT.source);
-  fields.target.writeWhole(octets, at + IPV6_AT.target);
+  octets[at + IPV6_AT.nextHeader] = protocol;
+  octets[at + IPV6_AT.hopLimit] = options.hopLimit;
+  ends.source.writeWhole(octets, at + IPV6_AT.source);
+  ends.target.writeWhole(octets, at + IPV6_AT.target);
 }

@@ -11,6 +11,7 @@ import { type MacAddress, multicastMac, solicitedNodeGroup } from "../../base/in
 import { writeU16 } from "../../base/index.ts";
 import { IpAddress } from "../address.ts";
 import type { StackCore } from "../core.ts";
+import { type SendOptions, USUAL_OPTIONS } from "../destination.ts";
 import { takePacketSlot } from "../headroom.ts";
 import type { Interface } from "../interface.ts";
 import { writeIpv6 } from "../ip-header.ts";
@@ -18,6 +19,8 @@ import { writeIpv6 } from "../ip-header.ts";
 /** ff02::1, ff02::2 */
 export const ALL_NODES = IpAddress.parse("ff02::1");
 export const ALL_ROUTERS = IpAddress.parse("ff02::2");
+
+const ND_OPTIONS: SendOptions = { ...USUAL_OPTIONS, hopLimit: ND_HOP_LIMIT, dontFragment: true };
 
 /** Octets of the longest message made here. */
 const ROOM_OCTETS = 1200;
@@ -46,15 +49,7 @@ export function sendNd(
   const addresses = { source: source.toOctets(), target: target.toOctets() };
   const length = emitIcmp6(message, octets.subarray(at, at + ROOM_OCTETS), addresses);
   const networkAt = at - IPV6_HEADER_OCTETS;
-  writeIpv6(octets, networkAt, length, {
-    source,
-    target,
-    protocol: IP_PROTOCOL.icmp6,
-    hopLimit: ND_HOP_LIMIT,
-    trafficClass: 0,
-    dontFragment: true,
-    flowLabel: 0,
-  });
+  writeIpv6(octets, networkAt, length, way, IP_PROTOCOL.icmp6, ND_OPTIONS);
   pool.start[slot] = networkAt;
   pool.length[slot] = IPV6_HEADER_OCTETS + length;
   if (owner.link.kind === "ethernet") {
