@@ -4,7 +4,8 @@ import { type CommandSpec, JSON_OPTION, type OptionSpec } from "./command.ts";
 const GROUP = "Stacks";
 const CONF =
   "CONF is a line such as vnl=vde:///tmp/lan,ip=10.0.0.5/24,gw=10.0.0.1: the cable (any locator), " +
-  "addresses, routers, also auto6 (addresses from router advertisements), mac=, fqdn=, mtu=. The " +
+  "addresses, routers, also dhcp, auto6 (addresses from router advertisements), mac=, fqdn=, mtu=. " +
+  "The " +
   "stack lives in this process and needs no privilege.";
 
 const WAIT: OptionSpec = {

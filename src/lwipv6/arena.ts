@@ -4,9 +4,18 @@
  */
 import { FramePool, framePoolOctets, V2Error } from "../base/index.ts";
 import { sumOctets } from "../wire/index.ts";
+import { vectorMemory, type VectorSums } from "./simd.ts";
 
 /** Octets of a block of stream memory. */
 export const BLOCK_OCTETS = 16_384;
+
+/** From this length on the call into WebAssembly pays. */
+const VECTOR_OCTETS = 48;
+
+/** A sum of little-endian words as one of words in network order (RFC 1071 §2(B)). */
+function swapped(sum: number): number {
+  return ((sum & 0xff) << 8) | (sum >>> 8);
+}
 
 export interface ArenaOptions {
   /** Frames on their way at once (512). */
@@ -23,6 +32,7 @@ export class Arena {
   /** The same in words of the host's order. */
   readonly words: Uint32Array;
   readonly blockCount: number;
+  readonly #sums: VectorSums | undefined;
   readonly #blocksAt: number;
   readonly #free: Int32Array;
   #freeCount: number;
@@ -36,7 +46,8 @@ export class Arena {
       });
     }
     this.#blocksAt = Math.ceil(framePoolOctets(frames) / BLOCK_OCTETS) * BLOCK_OCTETS;
-    const memory = new ArrayBuffer(this.#blocksAt + blocks * BLOCK_OCTETS);
+    const { buffer: memory, sums } = vectorMemory(this.#blocksAt + blocks * BLOCK_OCTETS);
+    this.#sums = sums;
     this.pool = new FramePool(frames, memory);
     this.octets = new Uint8Array(memory);
     this.words = new Uint32Array(memory);
@@ -68,11 +79,17 @@ export class Arena {
 
   /** Sum of `octets[from … to)` as of `sumOctets`: add pieces of even length, fold once. */
   sum(from: number, to: number, initial = 0): number {
+    if (this.#sums !== undefined && to - from >= VECTOR_OCTETS) {
+      return initial + swapped(this.#sums.sum(from, to - from));
+    }
     return sumOctets(this.octets, from, to, initial, this.words);
   }
 
   /** Copies `octets[from … from + length)` to `to` and gives the sum of what was copied. */
   copySum(from: number, to: number, length: number, initial = 0): number {
+    if (this.#sums !== undefined && length >= VECTOR_OCTETS) {
+      return initial + swapped(this.#sums.copySum(to, from, length));
+    }
     this.octets.copyWithin(to, from, from + length);
     return sumOctets(this.octets, to, to + length, initial, this.words);
   }

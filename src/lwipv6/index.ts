@@ -27,6 +27,7 @@ export {
 export { TcpListener } from "./tcp/listener.ts";
 export { type ConnectRequest, Tcp } from "./tcp/tcp.ts";
 export * from "./datagram-queue.ts";
+export * from "./dhcp-client.ts";
 export * from "./raw.ts";
 export * from "./udp-socket.ts";
 export { Udp } from "./udp.ts";

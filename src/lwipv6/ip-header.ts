@@ -15,8 +15,8 @@ import type { SendOptions } from "./destination.ts";
 const VERSION_AND_LENGTH_4 = 0x45;
 const DONT_FRAGMENT = 0x4000;
 
-/** Between whom; a Destination is one. */
-export interface HeaderEnds {
+/** Who sends to whom; a Destination is one. */
+export interface Ends {
   readonly source: IpAddress;
   readonly target: IpAddress;
 }
@@ -28,7 +28,7 @@ export interface HeaderEnds {
 export function prependIpv4(
   pool: FramePool,
   slot: number,
-  ends: HeaderEnds,
+  way: Ends,
   protocol: number,
   options: SendOptions,
   identification: number,
@@ -38,12 +38,28 @@ export function prependIpv4(
   const { octets } = pool;
   pool.start[slot] = at;
   pool.length[slot] = length;
-  const { source, target } = ends;
+  const fragment = options.dontFragment ? DONT_FRAGMENT : 0;
+  writeIpv4(octets, at, length, way, protocol, options, identification, fragment);
+}
+
+/**
+ * Writes a header without options.
+ * @param fragment the flags and the offset in units of 8 octets, as on the wire.
+ */
+export function writeIpv4(
+  octets: Uint8Array,
+  at: number,
+  totalOctets: number,
+  { source, target }: Ends,
+  protocol: number,
+  options: SendOptions,
+  identification: number,
+  fragment: number,
+): void {
   const first = (VERSION_AND_LENGTH_4 << 8) | options.trafficClass;
   const life = (options.hopLimit << 8) | protocol;
-  const fragment = options.dontFragment ? DONT_FRAGMENT : 0;
   writeU16(octets, at, first);
-  writeU16(octets, at + IPV4_AT.totalLength, length);
+  writeU16(octets, at + IPV4_AT.totalLength, totalOctets);
   writeU16(octets, at + IPV4_AT.identification, identification);
   writeU16(octets, at + IPV4_AT.fragment, fragment);
   writeU16(octets, at + IPV4_AT.timeToLive, life);
@@ -51,7 +67,7 @@ export function prependIpv4(
   writeU32(octets, at + IPV4_AT.target, target.w3);
   const sum =
     first +
-    length +
+    totalOctets +
     (identification & 0xffff) +
     fragment +
     life +
@@ -66,7 +82,7 @@ export function prependIpv4(
 export function prependIpv6(
   pool: FramePool,
   slot: number,
-  ends: HeaderEnds,
+  way: Ends,
   protocol: number,
   options: SendOptions,
 ): void {
@@ -74,7 +90,7 @@ export function prependIpv6(
   const payloadOctets = pool.length[slot]!;
   pool.start[slot] = at;
   pool.length[slot] = payloadOctets + IPV6_HEADER_OCTETS;
-  writeIpv6(pool.octets, at, payloadOctets, ends, protocol, options);
+  writeIpv6(pool.octets, at, payloadOctets, way, protocol, options);
 }
 
 /** Writes a header; `payloadOctets` counts extension headers too. */
@@ -82,7 +98,7 @@ export function writeIpv6(
   octets: Uint8Array,
   at: number,
   payloadOctets: number,
-  ends: HeaderEnds,
+  { source, target }: Ends,
   protocol: number,
   options: SendOptions,
 ): void {
@@ -91,6 +107,6 @@ export function writeIpv6(
   writeU16(octets, at + IPV6_AT.payloadLength, payloadOctets);
   octets[at + IPV6_AT.nextHeader] = protocol;
   octets[at + IPV6_AT.hopLimit] = options.hopLimit;
-  ends.source.writeWhole(octets, at + IPV6_AT.source);
-  ends.target.writeWhole(octets, at + IPV6_AT.target);
+  source.writeWhole(octets, at + IPV6_AT.source);
+  target.writeWhole(octets, at + IPV6_AT.target);
 }

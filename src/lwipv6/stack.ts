@@ -294,6 +294,12 @@ export class Stack {
     this.#endStep();
   }
 
+  /** Sends the whole IP packet in `slot` to a group or to everybody on a link, past the routes. */
+  sendToGroup(slot: number, owner: Interface, target: IpAddress): void {
+    this.#link.send(slot, owner, undefined, target);
+    this.flush();
+  }
+
   /** Sends what waits, and takes in what was sent to ourselves. */
   flush(): void {
     this.core.settle();

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { V2Error } from "../base/index.ts";
 import {
   applyConf,
+  DhcpClient,
   type Interface,
   parseConf,
   Sockets,
@@ -17,7 +18,7 @@ import { StackLoop } from "./stack-loop.ts";
 import { StackRunner } from "./stack-runner.ts";
 
 /** Longest wait for addresses to become usable. */
-const READY_MS = 5000;
+const READY_MS = 15_000;
 /** Longest wait for data that is under way when a host is closed. */
 const FLUSH_MS = 10_000;
 const POLL_MS = 10;
@@ -37,6 +38,8 @@ export class StackHost implements AsyncDisposable {
   readonly conf: StackConf;
   /** The interface on the cable; undefined without one. */
   readonly interface: Interface | undefined;
+  /** While `dhcp` is asked for. */
+  readonly dhcp: DhcpClient | undefined;
   /** Resolves when the cable's other side has gone. */
   readonly gone: Promise<void>;
   readonly #loop: StackLoop;
@@ -69,6 +72,10 @@ export class StackHost implements AsyncDisposable {
       runner.close();
       throw error;
     }
+    this.dhcp =
+      conf.hasDhcp && this.interface !== undefined
+        ? new DhcpClient(stack, this.interface)
+        : undefined;
     runner.add(stack);
     this.#loop = new StackLoop(runner);
     stack.onStep = () => this.#loop.refresh();
@@ -81,6 +88,11 @@ export class StackHost implements AsyncDisposable {
    */
   static async open(text: string, options: StackHostOptions = {}): Promise<StackHost> {
     const conf = parseConf(text);
+    if (conf.hasDhcp6) {
+      throw new V2Error("STACK_CONF", "stack configuration: there is no DHCPv6 client yet", {
+        remedy: "Write auto6 for addresses from routers.",
+      });
+    }
     const end =
       options.end ??
       (conf.vnl === undefined
@@ -105,6 +117,7 @@ export class StackHost implements AsyncDisposable {
   /** Closes all sockets, waits until what they have sent has arrived, and lets the cable go. */
   async close(): Promise<void> {
     this.sockets.closeAll();
+    this.dhcp?.release();
     const untilMs = performance.now() + FLUSH_MS;
     const isSending = (): boolean =>
       this.stack.tcp.connections.some((one) => one.sendLength > 0 || !one.board.isEmpty);
@@ -124,12 +137,14 @@ export class StackHost implements AsyncDisposable {
     const isReady = (): boolean => {
       const own = stack.addresses.all.filter((entry) => entry.interface === this.interface);
       if (own.some((entry) => entry.state === "tentative")) return false;
+      if (this.dhcp !== undefined && this.dhcp.lease === undefined) return false;
       return !conf.hasSlaac || own.some((entry) => entry.origin === "slaac");
     };
     while (!isReady()) {
       if (performance.now() > untilMs) {
-        throw new V2Error("STACK_NO_ADDRESS", "no router has answered", {
-          remedy: "Give an address with ip=, or see that a router advertises one on this network.",
+        const asked = this.dhcp === undefined ? "router" : "DHCP server";
+        throw new V2Error("STACK_NO_ADDRESS", `no ${asked} has answered`, {
+          remedy: "Give an address with ip=, or see that one is given on this network.",
         });
       }
       await sleep(POLL_MS);

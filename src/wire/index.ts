@@ -36,6 +36,7 @@ export * from "./bpdu.ts";
 export * from "./capture-record.ts";
 export * from "./checksum.ts";
 export * from "./classify.ts";
+export * from "./dhcp.ts";
 export * from "./ethernet.ts";
 export * from "./icmp.ts";
 export * from "./icmp6.ts";

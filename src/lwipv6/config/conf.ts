@@ -34,11 +34,11 @@ export interface StackConf {
 
 const SWITCHES = ["eth", "dhcp", "dhcp6", "rd", "slaac", "auto", "auto4", "auto6", "debug"];
 const VALUES = ["stack", "vnl", "iface", "ip", "gw", "mac", "fqdn", "mtu", "dns", "domain"];
-/** What stands for several. */
+/** What stands for several; DHCPv6 is asked for by its own name only. */
 const GROUPS: { readonly [word: string]: readonly string[] } = {
-  auto: ["eth", "dhcp", "dhcp6", "slaac"],
+  auto: ["eth", "dhcp", "slaac"],
   auto4: ["eth", "dhcp"],
-  auto6: ["eth", "dhcp6", "slaac"],
+  auto6: ["eth", "slaac"],
   rd: ["slaac"],
 };
 

@@ -316,7 +316,9 @@ export class Sockets {
       entry.interfaceIndex = found?.index ?? 0;
       return 0;
     }
-    return setOption(entry, this.#optionOwner(entry), level, name, value);
+    const result = setOption(entry, this.#optionOwner(entry), level, name, value);
+    if (result === 0 && entry.endpoint instanceof TcpConnection) entry.endpoint.optionsChanged();
+    return result;
   }
 
   /** getsockopt(2). @returns undefined: -ENOPROTOOPT. */

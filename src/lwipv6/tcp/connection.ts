@@ -137,6 +137,8 @@ export interface ConnectionOwner {
   enter(): void;
   /** Sends what may be sent, and what else follows from a user's call. */
   leave(connection: TcpConnection): void;
+  /** Options were set: keep-alive, segment size, what is held back. */
+  optionsChanged(connection: TcpConnection): void;
   /** The user does not care any more: FIN, or RST. */
   abandon(connection: TcpConnection): void;
   /** Ends it with a reset. */
@@ -435,6 +437,12 @@ export class TcpConnection implements Endpoint, Ends {
       this.#reached = 0;
       this.#owner.leave(this);
     }
+  }
+
+  /** To be called after a field of `options` was set, so that it takes effect now. */
+  optionsChanged(): void {
+    this.#owner.enter();
+    this.#owner.optionsChanged(this);
   }
 
   /** No more will be written: a FIN follows what waits. @returns 0 or -ENOTCONN. */

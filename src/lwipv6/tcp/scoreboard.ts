@@ -208,10 +208,11 @@ export class Scoreboard {
 
   /** Octets `start` to `end`, which are at the front of a lost entry, were sent again. */
   sentAgain(start: number, end: number, nowMs: number): void {
-    for (let i = this.#at; i < this.#at + this.#count; i++) {
+    for (let index = 0; index < this.#count; index++) {
+      const i = this.#at + index;
       if (this.#start[i] !== start) continue;
       if (before(end, this.#end[i]!)) this.#split(i, end);
-      this.#again(i, nowMs);
+      this.#again(this.#at + index, nowMs);
       return;
     }
   }
@@ -270,7 +271,9 @@ export class Scoreboard {
 
   #sack(from: number, to: number, nowMs: number): void {
     if (after(to, this.highestSacked) || this.#sacked === 0) this.highestSacked = to;
-    for (let i = this.#at + this.#find(from); i < this.#at + this.#count; i++) {
+    // Counted from the first: a split may move all entries to the front of their arrays.
+    for (let index = this.#find(from); index < this.#count; index++) {
+      const i = this.#at + index;
       if (notBefore(this.#start[i]!, to)) return;
       if ((this.#bits[i]! & SACKED) !== 0) continue;
       if (before(this.#start[i]!, from)) {
@@ -278,7 +281,7 @@ export class Scoreboard {
         continue;
       }
       if (after(this.#end[i]!, to) && !this.#split(i, to)) return;
-      this.#markSacked(i, nowMs);
+      this.#markSacked(this.#at + index, nowMs);
     }
   }
 
@@ -379,7 +382,10 @@ export class Scoreboard {
     return low;
   }
 
-  /** Makes two entries of one. @returns false: there are too many already. */
+  /**
+   * Makes two entries of one; `#at` may be another one afterwards.
+   * @returns false: there are too many already.
+   */
   #split(i: number, at: number): boolean {
     if (this.#count >= ENTRIES_MAX) return false;
     const index = i - this.#at;

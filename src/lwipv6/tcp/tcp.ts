@@ -178,6 +178,14 @@ export class Tcp implements PassiveOwner, Lifecycle {
     this.#core.settle();
   }
 
+  optionsChanged(connection: TcpConnection): void {
+    const { state } = connection;
+    if (state < STATE.established || state === STATE.timeWait) return;
+    this.#input.keepAlive(connection);
+    this.output.header.fitPath(connection);
+    this.leave(connection);
+  }
+
   abandon(connection: TcpConnection): void {
     const { state, options } = connection;
     connection.isReadShut = true;
