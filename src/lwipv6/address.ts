@@ -144,7 +144,18 @@ export class IpPrefix {
   }
 
   contains(address: IpAddress): boolean {
-    return maskAddress(address, this.lengthBits).equals(this.address);
+    return this.containsWords(address.w0, address.w1, address.w2, address.w3);
+  }
+
+  /** The same for an address given in words; nothing is allocated. */
+  containsWords(w0: number, w1: number, w2: number, w3: number): boolean {
+    const { address, lengthBits } = this;
+    return (
+      ((w0 ^ address.w0) & maskWord(lengthBits)) === 0 &&
+      ((w1 ^ address.w1) & maskWord(lengthBits - 32)) === 0 &&
+      ((w2 ^ address.w2) & maskWord(lengthBits - 64)) === 0 &&
+      ((w3 ^ address.w3) & maskWord(lengthBits - 96)) === 0
+    );
   }
 
   /** "10.0.0.0/8", "fd00::/64". */

@@ -22,6 +22,8 @@ export class Destination {
   readonly isIpv4: boolean;
   /** The target is this host itself. */
   readonly isLocal: boolean;
+  /** The target is a multicast group, or a broadcast address of IPv4. */
+  readonly isGroup: boolean;
   /** Longest IP packet on the path, as known so far; changes while the way is used. */
   mtuOctets: number;
   /** Sum of both addresses: of the pseudo header all but protocol and length (RFC 1071). */
@@ -36,6 +38,7 @@ export class Destination {
     this.nextHop = way.nextHop;
     this.isIpv4 = way.target.isIpv4;
     this.isLocal = way.isLocal;
+    this.isGroup = way.isGroup;
     this.mtuOctets = way.mtuOctets;
     this.generation = way.generation;
     this.addressSum = foldSum(sumOfAddress(way.source) + sumOfAddress(way.target));
@@ -48,6 +51,7 @@ export interface DestinationWay {
   readonly interface: Interface;
   readonly nextHop: NextHop | undefined;
   readonly isLocal: boolean;
+  readonly isGroup: boolean;
   readonly mtuOctets: number;
   readonly generation: number;
 }
@@ -62,17 +66,28 @@ export function sumOfAddress(address: IpAddress): number {
   );
 }
 
-/** How a packet goes out, besides its way. Zero of everything but the hop limit is usual. */
+/** How a packet goes out, besides its way. */
 export interface SendOptions {
-  /** 1 … 255 */
+  /** 0 … 255; 0: it does not leave this host (RFC 1112 §6.1). */
   readonly hopLimit: number;
   /** Differentiated services and congestion notification: 8 bits. */
   readonly trafficClass: number;
   /** Never cut into fragments on the way; EMSGSIZE when it does not fit. */
   readonly dontFragment: boolean;
-  /** 20 bits (RFC 6437); IPv6 only. */
+  /** 20 bits (RFC 6437), of `IpSender.flowLabel`; IPv6 only. */
   readonly flowLabel: number;
+  /** This host gets a copy of what it sends to a group it is in, or to everybody. */
+  readonly multicastLoop: boolean;
 }
+
+/** As most packets go out. */
+export const USUAL_OPTIONS: SendOptions = {
+  hopLimit: 64,
+  trafficClass: 0,
+  dontFragment: false,
+  flowLabel: 0,
+  multicastLoop: true,
+};
 
 /** The Internet layer, as transports see it. */
 export interface IpSender {
@@ -103,6 +118,11 @@ export interface IpSender {
   send(slot: number, destination: Destination, protocol: number, options: SendOptions): number;
   /** A packet arrived over this way: the next hop is alive (RFC 4861 §7.3.1 upper-layer hint). */
   confirm(destination: Destination): void;
+  /**
+   * The label of a flow, which is the same for all its packets and tells nothing: a keyed hash of
+   * both ends (RFC 6437 §3). 0 for IPv4.
+   */
+  flowLabel(destination: Destination, sourcePort: number, targetPort: number): number;
   /** Lets transports see what is for them. */
   setHandler(protocol: number, handler: TransportHandler): void;
 }

@@ -18,7 +18,7 @@ import {
 } from "../wire/index.ts";
 import { ANY_IPV4, IpAddress, IpPrefix } from "./address.ts";
 import type { InterfaceAddress } from "./addresses.ts";
-import { sumOfAddress } from "./destination.ts";
+import { sumOfAddress, USUAL_OPTIONS } from "./destination.ts";
 import { takePacketSlot } from "./headroom.ts";
 import type { Interface } from "./interface.ts";
 import { prependIpv4 } from "./ip-header.ts";
@@ -36,7 +36,6 @@ const RENEW_MIN_MS = 60_000;
 const DECLINE_WAIT_MS = 10_000;
 const REQUESTS_MAX = 4;
 const MESSAGE_OCTETS = 576;
-const OPTIONS = { hopLimit: 64, trafficClass: 0, dontFragment: false, flowLabel: 0 } as const;
 
 /** What a server gave. */
 export interface DhcpLease {
@@ -331,7 +330,7 @@ export class DhcpClient {
     writeU16(octets, at + UDP_AT.checksum, checksumOf(core.arena.sum(at, at + length, pseudo)));
     pool.length[slot] = length;
     const ends = { source, target: EVERYBODY };
-    prependIpv4(pool, slot, ends, IP_PROTOCOL.udp, OPTIONS, readU16(octets, at));
+    prependIpv4(pool, slot, ends, IP_PROTOCOL.udp, USUAL_OPTIONS, readU16(octets, at));
     this.#stack.sendToGroup(slot, this.#owner, EVERYBODY);
   }
 }

@@ -66,6 +66,16 @@ export class GroupBook {
     return 0;
   }
 
+  /** The interface is gone, and with it whatever was listened to on it. */
+  forget(owner: Interface): void {
+    for (let at = this.#all.length - 1; at >= 0; at--) {
+      const membership = this.#all[at]!;
+      if (membership.interface !== owner) continue;
+      this.#all.splice(at, 1);
+      for (const listener of this.#listeners) listener(membership, true);
+    }
+  }
+
   find(owner: Interface, group: IpAddress): Membership | undefined {
     return this.#all.find((entry) => entry.interface === owner && entry.group.equals(group));
   }

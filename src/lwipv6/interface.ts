@@ -2,7 +2,8 @@
  * An interface of a stack: a link, and what the stack knows about it. Frames go out through a
  * bounded queue that is emptied at the end of each step, in batches.
  */
-import type { FramePool, MacAddress } from "../base/index.ts";
+import { type FramePool, type MacAddress, OFFLOAD } from "../base/index.ts";
+import { completeChecksum, SegmentPlan } from "../wire/index.ts";
 
 /**
  * What an interface needs of the world: it sends frames and says what it can. A cable end has this
@@ -60,6 +61,8 @@ export class Interface {
   #waiting = 0;
   readonly #pool: FramePool;
   readonly #batch = new Int32Array(BATCH_FRAMES);
+  /** Made when the first super-segment is to be cut. */
+  #plan: SegmentPlan | undefined;
 
   constructor(name: string, index: number, link: Link, pool: FramePool, queueFrames: number) {
     this.name = name;
@@ -81,9 +84,35 @@ export class Interface {
   }
 
   /**
-   * Queues a whole frame; its slot is released when the link has it, or now if there is no room.
+   * Queues a frame; its slot is released when the link has it, or now if there is no room. An
+   * unfinished one is finished first, unless the link does that.
    */
   transmit(slot: number): void {
+    const kind = this.#pool.offload[slot]!;
+    if (kind === OFFLOAD.none || this.link.offload) this.#enqueue(slot);
+    else if (kind === OFFLOAD.checksum) {
+      completeChecksum(this.#pool, slot);
+      this.#enqueue(slot);
+    } else this.#enqueueSegments(slot);
+  }
+
+  /** Cuts a super-segment; all of its segments find room, or none is sent. */
+  #enqueueSegments(slot: number): void {
+    const pool = this.#pool;
+    this.#plan ??= new SegmentPlan();
+    const plan = this.#plan;
+    const isSound = plan.load(pool, slot, this.link.kind !== "ethernet");
+    if (isSound && plan.count <= this.room && plan.count <= pool.freeCount) {
+      for (let index = 0; index < plan.count; index++) {
+        const segment = pool.take();
+        plan.emit(pool, index, segment);
+        this.#enqueue(segment);
+      }
+    } else this.counters.outDropped++;
+    pool.release(slot);
+  }
+
+  #enqueue(slot: number): void {
     if (!this.isUp || this.room === 0) {
       this.counters.outDropped++;
       this.#pool.release(slot);

@@ -26,6 +26,7 @@ export class RawSocket implements Endpoint {
   interfaceIndex = 0;
   hopLimit = 64;
   trafficClass = 0;
+  multicastLoop = true;
   /** Place of a checksum that the stack fills in and checks; -1: none (IPV6_CHECKSUM). */
   checksumOffset = -1;
   /** Types of ICMP messages that are not wanted, one bit each (ICMP_FILTER, ICMP6_FILTER). */
@@ -90,6 +91,16 @@ export class Raw implements RawOwner {
     return this.#sockets.some((one) => one.protocol === protocol && one.isIpv4 === isIpv4);
   }
 
+  /** A socket may have sent a packet of the protocol from the address. */
+  hasSent(protocol: number, source: IpAddress): boolean {
+    return this.#sockets.some(
+      (one) =>
+        one.protocol === protocol &&
+        one.isIpv4 === source.isIpv4 &&
+        (one.local.isUnspecified || one.local.equals(source)),
+    );
+  }
+
   /** A packet for this host, before its handler sees it. */
   deliver(packet: Packet): void {
     for (let i = 0; i < this.#sockets.length; i++) {
@@ -124,7 +135,8 @@ export class Raw implements RawOwner {
       hopLimit: socket.hopLimit,
       trafficClass: socket.trafficClass,
       dontFragment: false,
-      flowLabel: 0,
+      flowLabel: this.#ip.flowLabel(way, 0, 0),
+      multicastLoop: socket.multicastLoop,
     });
     this.#core.settle();
     return result < 0 ? result : length;

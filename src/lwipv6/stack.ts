@@ -11,6 +11,7 @@ import { GroupBook } from "./groups.ts";
 import { Interface, type Link } from "./interface.ts";
 import { PacketForwarder } from "./ip/forward.ts";
 import { Icmp } from "./ip/icmp.ts";
+import { IcmpErrors } from "./ip/icmp-errors.ts";
 import { Ip } from "./ip/ip.ts";
 import { readPacketHeader } from "./ip/packet-header.ts";
 import { PathMtus } from "./ip/path-mtu.ts";
@@ -22,7 +23,7 @@ import { Arp } from "./neighbour/arp.ts";
 import { LinkLayer } from "./neighbour/link-layer.ts";
 import { NeighbourDiscovery } from "./neighbour/discovery.ts";
 import { NeighbourTable } from "./neighbour/table.ts";
-import { Packet } from "./packet.ts";
+import { Packet, type PacketError } from "./packet.ts";
 import { Raw } from "./raw.ts";
 import { Tcp } from "./tcp/tcp.ts";
 import { Udp } from "./udp.ts";
@@ -58,6 +59,8 @@ export class Stack {
   readonly discovery: NeighbourDiscovery;
   readonly ip: Ip;
   readonly icmp: Icmp;
+  /** What it tells others about their packets. */
+  readonly icmpErrors: IcmpErrors;
   readonly tcp: Tcp;
   readonly udp: Udp;
   readonly raw: Raw;
@@ -104,14 +107,17 @@ export class Stack {
     const parts = { ways: this.#ways, link: this.#link, addresses, groups, scratch };
     this.ip = new Ip(core, parts);
     this.icmp = new Icmp(core, this.ip, mtus);
+    this.icmpErrors = new IcmpErrors(core, this.ip, addresses);
     this.icmp.onNeighbourMessage = (packet, type) => this.discovery.input(packet, type);
     this.#wireErrors(scratch);
     this.tcp = new Tcp(core, this.ip, this.icmp);
-    this.udp = new Udp(core, this.ip, this.icmp, groups, this.#interfaces);
-    this.udp.onTooBig = ({ target, mtuOctets }) => {
-      this.icmp.reducePathMtu(target, mtuOctets, MTU_UNKNOWN);
-    };
+    this.udp = new Udp(core, this.ip, this.icmpErrors, groups, this.#interfaces);
     this.raw = new Raw(core, this.ip);
+    this.udp.onTooBig = (error) => this.#narrow(error);
+    this.ip.onReport = (error) => {
+      const isTooBig = error.kind === "packet-too-big";
+      if (isTooBig && this.raw.hasSent(error.protocol, error.source)) this.#narrow(error);
+    };
     this.ip.isWanted = ({ protocol, isIpv4 }) => this.raw.has(protocol, isIpv4);
     this.ip.onDeliver = (packet) => this.raw.deliver(packet);
     core.onSettle = () => this.#settle();
@@ -157,6 +163,9 @@ export class Stack {
   removeInterface(owner: Interface): void {
     this.setDown(owner);
     for (const entry of this.addresses.of(owner)) this.deleteAddress(entry);
+    this.routes.remove((route) => route.interface === owner);
+    this.groups.forget(owner);
+    this.ip.reassembler.forget(owner);
     const at = this.#interfaces.indexOf(owner);
     if (at > 0) this.#interfaces.splice(at, 1);
     this.#ways.interfaceChanged();
@@ -361,12 +370,12 @@ export class Stack {
     const { pool } = this.core;
     this.neighbours.onUndeliverable = (slot, neighbour) => {
       readPacketHeader(pool, slot, neighbour.interface, scratch);
-      this.icmp.hostUnreachable(scratch);
+      this.icmpErrors.hostUnreachable(scratch);
       pool.release(slot);
     };
     this.ip.reassembler.onTimeout = (slot, owner) => {
       readPacketHeader(pool, slot, owner, scratch);
-      this.icmp.reassemblyTimeout(scratch);
+      this.icmpErrors.reassemblyTimeout(scratch);
     };
     const looped = new Packet(this.loopback);
     this.ip.onLoop = (slot, owner) => {
@@ -385,6 +394,12 @@ export class Stack {
       this.addAddress(owner, address, bits, settings);
   }
 
+  /** What is known of the path is in no datagram: whoever sent one asks again. */
+  #narrow({ source, target, mtuOctets }: PacketError): void {
+    const way = this.ip.wayTo(target, source, 0);
+    if (typeof way !== "number") this.icmp.reducePathMtu(target, mtuOctets, way.mtuOctets);
+  }
+
   #interfaceFor(gateway: IpAddress | undefined): Interface | undefined {
     if (gateway === undefined) return undefined;
     return this.addresses.all.find(
@@ -399,9 +414,6 @@ export class Stack {
     }
   }
 }
-
-/** No path is wider: a datagram's error says how wide it is. */
-const MTU_UNKNOWN = 65_536;
 
 /** Metric of routes that follow from addresses, as Linux gives IPv6 ones. */
 const KERNEL_METRIC = 256;

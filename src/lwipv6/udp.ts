@@ -136,9 +136,8 @@ export class Udp implements UdpOwner {
     }
     const way = this.#wayFor(socket, remote);
     if (typeof way === "number") return way;
-    const isBroadcast = way.nextHop === undefined && remote.isIpv4 && !remote.isMulticast;
-    const isGroupless = way.isLocal || way.interface.link.kind !== "ethernet";
-    if (isBroadcast && !isGroupless && !socket.options.broadcast) return -ERRNO.EACCES;
+    const isBroadcast = way.isGroup && !remote.isMulticast;
+    if (isBroadcast && !socket.options.broadcast) return -ERRNO.EACCES;
     const slot = this.#ip.takeSlot();
     if (slot < 0) return -ERRNO.ENOBUFS;
     const { pool } = this.#core;
@@ -148,12 +147,14 @@ export class Udp implements UdpOwner {
       at + UDP_HEADER_OCTETS,
     );
     this.#header(slot, at, length, socket.localPort, port, way);
-    const { hopLimit, multicastHopLimit, trafficClass, dontFragment } = socket.options;
+    const { hopLimit, multicastHopLimit, trafficClass, dontFragment, multicastLoop } =
+      socket.options;
     const result = this.#ip.send(slot, way, IP_PROTOCOL.udp, {
       hopLimit: remote.isMulticast ? multicastHopLimit : hopLimit,
       trafficClass,
       dontFragment,
-      flowLabel: 0,
+      flowLabel: this.#ip.flowLabel(way, socket.localPort, port),
+      multicastLoop,
     });
     this.#core.settle();
     return result < 0 ? result : length;
@@ -272,7 +273,7 @@ export class Udp implements UdpOwner {
     if (!this.#ready.includes(socket)) this.#ready.push(socket);
   }
 
-  /** RFC 1122 §4.1.3.3: the socket that sent it is told; an unconnected one is not. */
+  /** RFC 1122 §4.1.3.3: the socket that sent it is told; one without a peer is not. */
   #error(error: PacketError): void {
     const { octets, at, source, target } = error;
     const sockets = this.#ports.get(readU16(octets, at + UDP_AT.sourcePort)) ?? [];
@@ -280,20 +281,17 @@ export class Udp implements UdpOwner {
     for (const socket of sockets) {
       const isBound = socket.local.isUnspecified || socket.local.equals(source);
       const isPeer = socket.remote?.equals(target) === true && socket.remotePort === remotePort;
-      if (!isBound || !isPeer) continue;
-      if (error.kind === "packet-too-big") {
-        socket.way = undefined;
-        this.#tooBig?.(error);
-        continue;
-      }
-      if (!error.isHard) continue;
+      // RFC 8201 §5.2: whoever is connected to nobody may have sent to anybody.
+      const mayHaveSent = isPeer || socket.remote === undefined;
+      if (isBound && mayHaveSent && error.kind === "packet-too-big") this.#tooBig?.(error);
+      if (!isBound || !isPeer || !error.isHard) continue;
       socket.errno = error.errno;
       if (!this.#ready.includes(socket)) this.#ready.push(socket);
     }
   }
   #tooBig: ((error: PacketError) => void) | undefined;
 
-  /** Lets the path's MTU be learnt from errors about datagrams of connected sockets. */
+  /** Lets the path's MTU be learnt from errors about datagrams. */
   set onTooBig(handler: (error: PacketError) => void) {
     this.#tooBig = handler;
   }

@@ -6,3 +6,4 @@ export * from "./station.ts";
 export * from "./switch-node.ts";
 export * from "./topology.ts";
 export * from "./stack-node.ts";
+export * from "./stack-probe.ts";

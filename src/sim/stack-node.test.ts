@@ -1,12 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { IpAddress, IpPrefix, type Packet } from "../lwipv6/index.ts";
+import { IpAddress, IpPrefix, type Packet, USUAL_OPTIONS } from "../lwipv6/index.ts";
 import { emitIcmp, emitIcmp6, IP_PROTOCOL } from "../wire/index.ts";
 import { SimLink } from "./link.ts";
 import { Simulation } from "./simulation.ts";
 import { StackNode } from "./stack-node.ts";
-
-const SEND = { hopLimit: 64, trafficClass: 0, dontFragment: false, flowLabel: 0 };
 
 /** Sends an echo request; answers are counted where `answers` looks. */
 function ping(node: StackNode, to: string, octets: number): void {
@@ -24,7 +22,7 @@ function ping(node: StackNode, to: string, octets: number): void {
       ? emitIcmp(message, into)
       : emitIcmp6(message, into, addresses);
     const protocol = target.isIpv4 ? IP_PROTOCOL.icmp : IP_PROTOCOL.icmp6;
-    assert.equal(stack.ip.send(slot, way, protocol, SEND), 0);
+    assert.equal(stack.ip.send(slot, way, protocol, USUAL_OPTIONS), 0);
   });
 }
 

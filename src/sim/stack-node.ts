@@ -1,7 +1,6 @@
 /** A stack as a node of the simulation: its interfaces are ports, its clock is the simulation's. */
-import { FRAME_OCTETS_MAX, type FramePool, macFromName, OFFLOAD } from "../base/index.ts";
+import { FRAME_OCTETS_MAX, type FramePool, macFromName } from "../base/index.ts";
 import { type Interface, type Link, Stack, type StackOptions } from "../lwipv6/index.ts";
-import { completeChecksum } from "../wire/index.ts";
 import type { SimLink, SimNode } from "./link.ts";
 import type { Simulation } from "./simulation.ts";
 
@@ -32,7 +31,6 @@ class Port implements Link {
   send(pool: FramePool, slots: Int32Array, from: number, count: number): number {
     for (let i = from; i < from + count; i++) {
       const slot = slots[i]!;
-      if (pool.offload[slot] === OFFLOAD.checksum) completeChecksum(pool, slot);
       this.link?.send(this.#node, pool.frame(slot));
     }
     return count;

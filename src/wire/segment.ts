@@ -64,8 +64,12 @@ export class SegmentPlan {
   #pseudoSum = 0;
   #isIpv4 = false;
 
-  /** Looks at the frame in `slot`. @returns false: its headers are not what it was said to be. */
-  load(pool: FramePool, slot: number): boolean {
+  /**
+   * Looks at the frame in `slot`.
+   * @param isBare it is an IP packet without a header of the link.
+   * @returns false: its headers are not what it was said to be.
+   */
+  load(pool: FramePool, slot: number, isBare = false): boolean {
     const { octets } = pool;
     const start = pool.start[slot]!;
     const length = pool.length[slot]!;
@@ -78,7 +82,8 @@ export class SegmentPlan {
     const tcpOctets = (octets[start + this.#tcpAt + TCP_AT.headerLength]! >> 4) * 4;
     this.#payloadAt = this.#tcpAt + tcpOctets;
     if (tcpOctets < TCP_HEADER_OCTETS_MIN || this.#payloadAt >= length) return false;
-    if (!this.#findNetwork(octets, start, length)) return false;
+    this.#networkAt = isBare ? 0 : this.#linkOctets(octets, start);
+    if (this.#networkAt < 0 || !this.#isNetworkSound(octets, start, length)) return false;
     this.#payloadOctets = length - this.#payloadAt;
     this.count = Math.ceil(this.#payloadOctets / this.#segmentOctets);
     const seed = readU16(octets, start + this.#tcpAt + TCP_AT.checksum);
@@ -111,20 +116,24 @@ export class SegmentPlan {
     writeU16(octets, tcp + TCP_AT.checksum, checksumOf(sum));
   }
 
-  /** Finds the IP header that stands before the TCP header, and checks that it says the same. */
-  #findNetwork(octets: Uint8Array, start: number, length: number): boolean {
+  /** Octets of the Ethernet header with its tags; -1: it says another protocol. */
+  #linkOctets(octets: Uint8Array, start: number): number {
     let typeAt: number = ETHERNET_AT.etherType;
     for (let tags = 0; tags < TAGS_MAX && isTagType(readU16(octets, start + typeAt)); tags++) {
       typeAt += VLAN_TAG_OCTETS;
     }
-    const etherType = readU16(octets, start + typeAt);
-    this.#networkAt = typeAt + ETHERNET_HEADER_OCTETS - ETHERNET_AT.etherType;
+    const expected = this.#isIpv4 ? ETHER_TYPE.ipv4 : ETHER_TYPE.ipv6;
+    if (readU16(octets, start + typeAt) !== expected) return -1;
+    return typeAt + ETHERNET_HEADER_OCTETS - ETHERNET_AT.etherType;
+  }
+
+  /** The IP header stands before the TCP header and says the same. */
+  #isNetworkSound(octets: Uint8Array, start: number, length: number): boolean {
     const at = start + this.#networkAt;
     const headers = this.#tcpAt - this.#networkAt;
     const version = octets[at]! >> 4;
     if (this.#isIpv4) {
       return (
-        etherType === ETHER_TYPE.ipv4 &&
         version === IPV4_VERSION &&
         headers >= IPV4_HEADER_OCTETS_MIN &&
         headers === (octets[at]! & 0xf) * 4 &&
@@ -133,7 +142,6 @@ export class SegmentPlan {
       );
     }
     return (
-      etherType === ETHER_TYPE.ipv6 &&
       version === IPV6_VERSION &&
       headers >= IPV6_HEADER_OCTETS &&
       readU16(octets, at + IPV6_AT.payloadLength) + IPV6_HEADER_OCTETS === length - this.#networkAt

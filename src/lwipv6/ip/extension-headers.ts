@@ -11,6 +11,7 @@ import type { FragmentView } from "./reassembly.ts";
 
 /** Extension headers of one packet at most (RFC 8504 §5.3 allows a limit). */
 const HEADERS_MAX = 8;
+const FRAGMENT_HEADER_OCTETS = 8;
 /** RFC 2711. */
 const ROUTER_ALERT = 5;
 const ROUTING_TYPE_0 = 0;
@@ -52,8 +53,16 @@ export class ExtensionHeaders {
         case IP_PROTOCOL.routing:
           if (at + 8 <= packet.end && !this.#isRoutingSound(packet, at)) return "dropped";
           break;
-        case IP_PROTOCOL.fragment:
-          return this.#fragment(packet, fragment, at, nextHeaderAt);
+        case IP_PROTOCOL.fragment: {
+          const found = this.#fragment(packet, fragment, at, nextHeaderAt);
+          if (found !== "atomic") return found;
+          // RFC 6946: it is whole, whatever else is under way with its identification.
+          packet.wasFragmented = true;
+          nextHeaderAt = at;
+          protocol = octets[at]!;
+          at += FRAGMENT_HEADER_OCTETS;
+          continue;
+        }
         default:
           return "ready";
       }
@@ -123,7 +132,7 @@ export class ExtensionHeaders {
     fragment: FragmentView,
     at: number,
     nextHeaderAt: number,
-  ): "ready" | "fragment" | "dropped" {
+  ): "atomic" | "fragment" | "dropped" {
     const { octets } = this.#core.pool;
     const { counters } = this.#core;
     if (at + 8 > packet.end) {
@@ -134,7 +143,7 @@ export class ExtensionHeaders {
     fragment.identification = readU32(octets, at + 4);
     fragment.offsetOctets = field & 0xfff8;
     fragment.hasMore = (field & 1) !== 0;
-    fragment.dataAt = at + 8;
+    fragment.dataAt = at + FRAGMENT_HEADER_OCTETS;
     fragment.headersEnd = at;
     fragment.end = packet.end;
     fragment.protocol = octets[at]!;
@@ -158,9 +167,11 @@ export class ExtensionHeaders {
       this.#complaints?.parameterProblem(packet, 3, at + 2 - packet.networkAt);
       return "dropped";
     }
-    // RFC 6946: an atomic fragment is whole, whatever else is under way with its identification.
-    if (!isAtomic) return "fragment";
-    return this.#skipFragmentHeader(packet, fragment) ? "ready" : "dropped";
+    if (isAtomic) return "atomic";
+    if (!packet.wasFragmented) return "fragment";
+    // Fragments of fragments hide what they carry, and no sender makes them.
+    counters.count("fragment.nested");
+    return "dropped";
   }
 
   /** The first fragment holds every header up to that of the transport (RFC 7112 §5). */
@@ -178,14 +189,5 @@ export class ExtensionHeaders {
       default:
         return true;
     }
-  }
-
-  #skipFragmentHeader(packet: Packet, fragment: FragmentView): boolean {
-    const walk = this.#walk;
-    walk.walk(this.#core.pool.octets, fragment.protocol, fragment.dataAt, packet.end);
-    packet.protocol = walk.protocol;
-    packet.transportAt = walk.at;
-    packet.wasFragmented = true;
-    return walk.isWhole;
   }
 }

@@ -1,17 +1,23 @@
 /** Packets for others: RFC 1812 §5.2 and §5.3, RFC 8200 §3, as far as a small router needs it. */
-import { OFFLOAD, writeU16 } from "../../base/index.ts";
-import { IPV4_AT, IPV6_AT, updateChecksum } from "../../wire/index.ts";
+import { OFFLOAD, readU16, writeU16 } from "../../base/index.ts";
+import { IPV4_AT, IPV6_AT, TCP_AT, updateChecksum } from "../../wire/index.ts";
 import type { StackCore } from "../core.ts";
 import type { Destination } from "../destination.ts";
 import { takePacketSlot } from "../headroom.ts";
 import type { Packet } from "../packet.ts";
 import type { Forwarder, Ip } from "./ip.ts";
+import { isForwardable } from "./special-prefixes.ts";
 import type { Ways } from "./ways.ts";
+
+/** Ways to targets that were forwarded to last, by a cheap hash; a power of two. */
+const WAYS_KEPT = 256;
+const DONT_FRAGMENT = 0x4000;
 
 export class PacketForwarder implements Forwarder {
   readonly #core: StackCore;
   readonly #ip: Ip;
   readonly #ways: Ways;
+  readonly #kept: (Destination | undefined)[] = Array.from({ length: WAYS_KEPT });
 
   constructor(core: StackCore, ip: Ip, ways: Ways) {
     this.#core = core;
@@ -21,23 +27,21 @@ export class PacketForwarder implements Forwarder {
 
   forward(packet: Packet): void {
     const { counters } = this.#core;
-    // RFC 1812 §5.3.4 and §4.2.2.11; RFC 4291 §2.5.6: such packets stay on their link.
-    const target = packet.target();
-    const source = packet.source();
-    const isLinkOnly = target.isLinkLocal || source.isLinkLocal || source.isUnspecified;
-    if (packet.isGroup || packet.isLinkGroup || isLinkOnly || target.isLoopback) {
-      counters.count("forward.not-routable");
-      return;
-    }
+    if (!this.#mayGoOn(packet)) return;
     if (packet.hopLimit <= 1) {
       counters.count("forward.time-exceeded");
       this.#ip.complaints?.timeExceeded(packet);
       return;
     }
-    const way = this.#ways.onward(target);
+    const way = this.#wayOf(packet);
     if (way === undefined) {
       counters.count("forward.no-route");
       this.#ip.complaints?.noRoute(packet);
+      return;
+    }
+    // RFC 2644: everybody on a link is not asked by somebody who is not there.
+    if (packet.isIpv4 && this.#ways.isBroadcast(way.target)) {
+      counters.count("forward.broadcast");
       return;
     }
     const { hooks } = this.#ip;
@@ -45,19 +49,61 @@ export class PacketForwarder implements Forwarder {
       counters.count("filter.dropped");
       return;
     }
-    const { pool } = this.#core;
-    const isSuper = pool.offload[packet.slot]! > OFFLOAD.checksum;
-    const length = packet.end - packet.networkAt;
-    // A super-segment stands for packets that fit if its segments do.
-    const headers = packet.transportAt - packet.networkAt + TCP_HEADER_OCTETS_MAX;
-    const longest = isSuper ? packet.segmentOctets + headers : length;
-    const isTooLong = longest > way.mtuOctets;
-    if (isTooLong && (isSuper || this.#ip.mayNotFragment(packet))) {
+    if (!this.#fits(packet, way)) {
       counters.count("forward.too-big");
       this.#ip.complaints?.tooBig(packet, way.mtuOctets);
       return;
     }
+    if (way.interface === packet.interface) this.#ip.complaints?.betterHop(packet, way);
     this.#send(packet, way);
+  }
+
+  /** RFC 1812 §5.3.4 and §4.2.2.11, RFC 4291 §2.5.6: some packets stay on their link. */
+  #mayGoOn(packet: Packet): boolean {
+    const { s0, s1, s2, s3, t0, t1, t2, t3 } = packet;
+    const isAlone = !packet.isGroup && !packet.isLinkGroup;
+    if (isAlone && isForwardable(t0, t1, t2, t3)) {
+      if (isForwardable(s0, s1, s2, s3)) return true;
+      this.#ip.complaints?.beyondScope(packet);
+    }
+    this.#core.counters.count("forward.not-routable");
+    return false;
+  }
+
+  #wayOf(packet: Packet): Destination | undefined {
+    const { t0, t1, t2, t3 } = packet;
+    const mixed = t3 ^ t2 ^ t1 ^ t0;
+    const at = (mixed ^ (mixed >>> 8) ^ (mixed >>> 16)) & (WAYS_KEPT - 1);
+    const kept = this.#kept[at];
+    if (kept !== undefined && kept.generation === this.#ways.generation) {
+      const { w0, w1, w2, w3 } = kept.target;
+      if (w3 === t3 && w2 === t2 && w1 === t1 && w0 === t0) return kept;
+    }
+    const way = this.#ways.onward(packet.target());
+    if (way !== undefined) this.#kept[at] = way;
+    return way;
+  }
+
+  /**
+   * The packet goes through as it is, or may be cut on the way. A super-segment stands for packets
+   * that go through if its segments do.
+   */
+  #fits(packet: Packet, way: Destination): boolean {
+    const { pool } = this.#core;
+    const { octets } = pool;
+    const { slot, networkAt } = packet;
+    const isCuttable =
+      packet.isIpv4 && (readU16(octets, networkAt + IPV4_AT.fragment) & DONT_FRAGMENT) === 0;
+    if (pool.offload[slot]! <= OFFLOAD.checksum) {
+      return isCuttable || packet.end - networkAt <= way.mtuOctets;
+    }
+    const tcpAt = pool.checksumFrom[slot]!;
+    const headers = tcpAt - networkAt + (octets[tcpAt + TCP_AT.headerLength]! >>> 4) * 4;
+    if (headers + pool.segmentOctets[slot]! <= way.mtuOctets) return true;
+    if (!isCuttable) return false;
+    // Smaller segments are as good as fragments of larger ones, and better to lose.
+    pool.segmentOctets[slot] = way.mtuOctets - headers;
+    return headers < way.mtuOctets;
   }
 
   #send(packet: Packet, way: Destination): void {
@@ -79,7 +125,7 @@ export class PacketForwarder implements Forwarder {
     if (packet.isIpv4) this.#lowerLife(octets, at, packet);
     else octets[at + IPV6_AT.hopLimit]!--;
     counters.count("forward.forwarded");
-    this.#ip.sendPacket(slot, way);
+    this.#ip.sendOn(slot, way);
   }
 
   /** RFC 1624: the checksum follows without reading the header again. */
@@ -91,5 +137,3 @@ export class PacketForwarder implements Forwarder {
     writeU16(octets, sumAt, updateChecksum(checksum, before, before - 0x100));
   }
 }
-
-const TCP_HEADER_OCTETS_MAX = 60;

@@ -15,6 +15,7 @@ import type { IpAddress } from "../address.ts";
 import type { StackCore } from "../core.ts";
 import { takePacketSlot } from "../headroom.ts";
 import type { SipHash } from "../siphash.ts";
+import { dropUncopied } from "./ipv4-options.ts";
 
 const FRAGMENT_HEADER_OCTETS = 8;
 const MORE_FRAGMENTS = 0x2000;
@@ -58,12 +59,13 @@ export class Fragmenter {
     const partOctets = (mtuOctets - header) & ~7;
     if ((field & DONT_FRAGMENT) !== 0 || partOctets < 8) return -ERRNO.EMSGSIZE;
     const first = (field & 0x1fff) * 8;
+    if (!this.#hasRoom(dataOctets / partOctets)) return -ERRNO.ENOBUFS;
     for (let from = 0; from < dataOctets; from += partOctets) {
       const length = Math.min(partOctets, dataOctets - from);
-      // Options that are not copied (RFC 791 §3.1) are few and harmless: all are repeated.
       const part = this.#part(slot, header, header + from, length, 0);
       if (part < 0) return part;
       const partAt = pool.start[part]!;
+      if (first + from > 0) dropUncopied(octets, partAt, header);
       const isLast = from + length === dataOctets;
       const more = isLast ? field & MORE_FRAGMENTS : MORE_FRAGMENTS;
       writeU16(octets, partAt + IPV4_AT.totalLength, header + length);
@@ -84,6 +86,7 @@ export class Fragmenter {
     const dataOctets = pool.length[slot]! - IPV6_HEADER_OCTETS;
     const partOctets = (mtuOctets - IPV6_HEADER_OCTETS - FRAGMENT_HEADER_OCTETS) & ~7;
     if (partOctets < 8) return -ERRNO.EMSGSIZE;
+    if (!this.#hasRoom(dataOctets / partOctets)) return -ERRNO.ENOBUFS;
     const identification = this.#identification6(at);
     const protocol = octets[at + IPV6_AT.nextHeader]!;
     for (let from = 0; from < dataOctets; from += partOctets) {
@@ -107,6 +110,13 @@ export class Fragmenter {
       emit(part);
     }
     return 0;
+  }
+
+  /** All parts find a slot: some without the others are of no use. */
+  #hasRoom(parts: number): boolean {
+    const isEnough = this.#core.pool.freeCount >= Math.ceil(parts);
+    if (!isEnough) this.#core.counters.count("pool.exhausted");
+    return isEnough;
   }
 
   /** A slot with the headers, `gap` free octets, and `length` octets of data. */

@@ -4,6 +4,7 @@
  */
 import type { IpAddress } from "../address.ts";
 import type { StackCore } from "../core.ts";
+import { Timer } from "../timer-wheel.ts";
 
 /** RFC 1191 §6.3, RFC 8201 §4: a larger one may be tried after ten minutes. */
 const FORGET_MS = 600_000;
@@ -22,20 +23,21 @@ export class PathMtus {
   generation = 0;
   readonly #core: StackCore;
   readonly #entries = new Map<string, Entry>();
+  readonly #timer = new Timer(() => this.#forgetOld());
 
   constructor(core: StackCore) {
     this.#core = core;
   }
 
+  /** Targets whose path is narrower than its link. */
+  get count(): number {
+    return this.#entries.size;
+  }
+
   /** For one target; undefined: as its link. */
   of(target: IpAddress): number | undefined {
     if (this.#entries.size === 0) return undefined;
-    const key = target.toString();
-    const entry = this.#entries.get(key);
-    if (entry === undefined) return undefined;
-    if (entry.untilMs > this.#core.nowMs) return entry.mtuOctets;
-    this.#entries.delete(key);
-    return undefined;
+    return this.#entries.get(target.toString())?.mtuOctets;
   }
 
   /**
@@ -50,15 +52,30 @@ export class PathMtus {
       return nowOctets;
     }
     const octets = isIpv4 ? Math.max(MIN_IPV4_OCTETS, mtuOctets) : mtuOctets;
-    if (octets >= nowOctets) return nowOctets;
     const key = target.toString();
+    const known = Math.min(nowOctets, this.#entries.get(key)?.mtuOctets ?? nowOctets);
+    if (octets >= known) return known;
     if (!this.#entries.has(key) && this.#entries.size >= this.#core.limits.destinations) {
       const oldest = this.#entries.keys().next();
       if (oldest.done !== true) this.#entries.delete(oldest.value);
     }
     this.#entries.delete(key);
-    this.#entries.set(key, { mtuOctets: octets, untilMs: this.#core.nowMs + FORGET_MS });
+    const untilMs = this.#core.nowMs + FORGET_MS;
+    this.#entries.set(key, { mtuOctets: octets, untilMs });
+    if (!this.#timer.isSet) this.#core.timers.set(this.#timer, untilMs);
     this.generation++;
     return octets;
+  }
+
+  /** The entries stand in the order of their ends: each is new or was put last again. */
+  #forgetOld(): void {
+    for (const [key, { untilMs }] of this.#entries) {
+      if (untilMs > this.#core.nowMs) {
+        this.#core.timers.set(this.#timer, untilMs);
+        break;
+      }
+      this.#entries.delete(key);
+    }
+    this.generation++;
   }
 }

@@ -16,8 +16,14 @@ const TIMEOUT_MS = 60_000;
 /** Longest IP packet, both families. */
 const TOTAL_OCTETS_MAX = 65_535;
 const UNITS = 8192;
+/** What is known of a unit of 8 octets: nothing, or its place in the fragment that it came with. */
+const UNIT = { missing: 0, first: 1, inner: 2 } as const;
 /** Room for the headers in front of the data; longer chains are not put together. */
 const HEADERS_OCTETS_MAX = 256;
+
+/** Bits of `ecnSeen`: congestion experienced, and the same beside "not ECN-capable". */
+const ECN_CONGESTED = 1 << 3;
+const ECN_MIXED = ECN_CONGESTED | 1;
 
 /** One fragment, as the IP layer found it. */
 export interface FragmentView {
@@ -49,9 +55,8 @@ class Reassembly {
   total = -1;
   /** Headers of the first fragment stand before `base`; 0: it is still to come. */
   headerOctets = 0;
-  /** ECN bits of all fragments (RFC 3168 §5.3). */
-  ecn = 0;
-  hasEcn = false;
+  /** Which ECN codepoints its fragments have: bit n for codepoint n. */
+  ecnSeen = 0;
   /** Octets held. */
   octets = 0;
   isIpv4 = true;
@@ -87,6 +92,11 @@ export class Reassembler {
     return this.#all.size;
   }
 
+  /** Gives up what came by an interface. */
+  forget(owner: Interface): void {
+    for (const one of this.#all.values()) if (one.from === owner) this.#drop(one);
+  }
+
   /** Gives everything up. */
   clear(): void {
     for (const one of this.#all.values()) this.#drop(one);
@@ -98,7 +108,7 @@ export class Reassembler {
    *   whose slot is the caller's; -1: not whole, or refused.
    */
   take(packet: Packet, fragment: FragmentView): number {
-    const { counters, pool } = this.#core;
+    const { counters } = this.#core;
     const length = fragment.end - fragment.dataAt;
     const from = fragment.offsetOctets;
     if (length <= 0 || (fragment.hasMore && length % 8 !== 0)) {
@@ -116,7 +126,7 @@ export class Reassembler {
     if (taken === "duplicate") return -1;
     if (taken === "overlap") return this.#refuse(one, "overlap");
     if (!fragment.hasMore) one.total = from + length;
-    this.#noteEcn(one, packet.trafficClass & 3);
+    one.ecnSeen |= 1 << (packet.trafficClass & 3);
     if (from === 0 && !this.#keepHeaders(one, packet, fragment))
       return this.#refuse(one, "headers");
     const units = one.total < 0 ? -1 : Math.ceil(one.total / 8);
@@ -124,10 +134,12 @@ export class Reassembler {
     if (one.headerOctets + one.total - (one.isIpv4 ? 0 : IPV6_HEADER_OCTETS) > TOTAL_OCTETS_MAX) {
       return this.#refuse(one, "size");
     }
+    // RFC 3168 §5.3: a router may mark only what can be marked.
+    if ((one.ecnSeen & ECN_MIXED) === ECN_MIXED) return this.#refuse(one, "ecn");
     this.#forget(one);
-    this.#finish(one);
+    this.#finish(one, (one.ecnSeen & ECN_CONGESTED) !== 0 ? 3 : packet.trafficClass & 3);
     counters.count("fragment.reassembled");
-    return pool.length[one.slot]! > 0 ? one.slot : -1;
+    return one.slot;
   }
 
   #find(packet: Packet, fragment: FragmentView): Reassembly | undefined {
@@ -161,7 +173,7 @@ export class Reassembler {
     if (hasMore) return true;
     const endUnit = Math.ceil((from + length) / 8);
     for (let unit = endUnit; unit < UNITS && one.filled > 0; unit++) {
-      if (one.units[unit] !== 0) return false;
+      if (one.units[unit] !== UNIT.missing) return false;
     }
     return true;
   }
@@ -175,17 +187,19 @@ export class Reassembler {
     const { octets } = this.#core.pool;
     const first = from >>> 3;
     const end = Math.ceil((from + length) / 8);
+    const { units } = one;
     let known = 0;
-    for (let unit = first; unit < end; unit++) known += one.units[unit]!;
+    for (let unit = first; unit < end; unit++) if (units[unit] !== UNIT.missing) known++;
     if (known > 0) {
       // RFC 8200 §4.5: an exact duplicate is no attack; it is left aside.
-      if (known !== end - first) return "overlap";
+      if (known !== end - first || !isOneFragment(units, first, end)) return "overlap";
       for (let i = 0; i < length; i++) {
         if (octets[one.base + from + i] !== octets[fragment.dataAt + i]) return "overlap";
       }
       return "duplicate";
     }
-    one.units.fill(1, first, end);
+    units.fill(UNIT.inner, first, end);
+    units[first] = UNIT.first;
     one.filled += end - first;
     one.octets += length;
     this.#octets += length;
@@ -207,14 +221,8 @@ export class Reassembler {
     return true;
   }
 
-  /** RFC 3168 §5.3: one congested fragment makes the datagram congested. */
-  #noteEcn(one: Reassembly, ecn: number): void {
-    if (!one.hasEcn || ecn === 3) one.ecn = ecn;
-    one.hasEcn = true;
-  }
-
   /** Makes the slot a packet that was never cut. */
-  #finish(one: Reassembly): void {
+  #finish(one: Reassembly, ecn: number): void {
     const { pool } = this.#core;
     const { octets } = pool;
     const at = one.base - one.headerOctets;
@@ -224,12 +232,12 @@ export class Reassembler {
       const total = one.headerOctets + one.total;
       writeU16(octets, at + IPV4_AT.totalLength, total);
       writeU16(octets, at + IPV4_AT.fragment, 0);
-      octets[at + IPV4_AT.trafficClass] = (octets[at + IPV4_AT.trafficClass]! & 0xfc) | one.ecn;
+      octets[at + IPV4_AT.trafficClass] = (octets[at + IPV4_AT.trafficClass]! & 0xfc) | ecn;
     } else {
       const payload = one.headerOctets - IPV6_HEADER_OCTETS + one.total;
       writeU16(octets, at + IPV6_AT.payloadLength, payload);
       const word = readU16(octets, at);
-      writeU16(octets, at, (word & ~0x30) | (one.ecn << 4));
+      writeU16(octets, at, (word & ~0x30) | (ecn << 4));
     }
   }
 
@@ -241,9 +249,9 @@ export class Reassembler {
 
   #expire(one: Reassembly): void {
     this.#core.counters.count("fragment.timeout");
-    if (one.headerOctets > 0 && one.units[0] === 1) {
+    if (one.headerOctets > 0) {
       let units = 0;
-      while (units < UNITS && one.units[units] === 1) units++;
+      while (units < UNITS && one.units[units] !== UNIT.missing) units++;
       const { pool } = this.#core;
       pool.start[one.slot] = one.base - one.headerOctets;
       pool.length[one.slot] = one.headerOctets + 8 * units;
@@ -262,6 +270,13 @@ export class Reassembler {
     this.#all.delete(one.key);
     this.#octets -= one.octets;
   }
+}
+
+/** The units from `first` to `end` came as one fragment. */
+function isOneFragment(units: Uint8Array, first: number, end: number): boolean {
+  if (units[first] !== UNIT.first) return false;
+  for (let unit = first + 1; unit < end; unit++) if (units[unit] === UNIT.first) return false;
+  return end === UNITS || units[end] !== UNIT.inner;
 }
 
 /** RFC 791: source, target, protocol, identification; RFC 8200: without the protocol. */

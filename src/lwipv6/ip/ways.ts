@@ -3,7 +3,7 @@
  * may be (RFC 1122 §3.3.1, RFC 4861 §5.2).
  */
 import { ERRNO } from "../../base/index.ts";
-import type { IpAddress } from "../address.ts";
+import { ANY_IPV4, type IpAddress } from "../address.ts";
 import type { AddressBook, InterfaceAddress } from "../addresses.ts";
 import { Destination, type NextHop } from "../destination.ts";
 import type { Interface } from "../interface.ts";
@@ -13,6 +13,7 @@ import type { Route, RoutingTable } from "../routes.ts";
 import { selectSource } from "./source-selection.ts";
 
 const LIMITED_BROADCAST = -1;
+const IPV6_MTU_OCTETS_MIN = 1280;
 
 /** Everything that decides about ways. */
 export class Ways {
@@ -55,20 +56,22 @@ export class Ways {
 
   /** See `IpSender.wayTo`. */
   to(target: IpAddress, source: IpAddress | undefined, index: number): Destination | number {
-    if (source !== undefined && !source.isUnspecified && !this.#isOurs(source)) {
+    if (source !== undefined && !source.isUnspecified && !this.isOurs(source)) {
       return -ERRNO.EADDRNOTAVAIL;
     }
     const given = source?.isUnspecified === true ? undefined : source;
     const local = this.#local(target, index);
     if (local !== undefined) {
-      return this.#make(target, given ?? target, local, undefined, true, local.mtuOctets);
+      return this.#make(target, given ?? target, local, undefined, local.mtuOctets);
     }
     if (target.isUnspecified) return -ERRNO.ENETUNREACH;
     if (target.isMulticast || this.isBroadcast(target)) {
       return this.#toGroup(target, given, index);
     }
-    const route = this.#routes.lookUp(target, (candidate) =>
-      this.#isUsable(candidate, index, given),
+    const route = this.#routes.lookUp(
+      target,
+      (candidate) =>
+        carries(candidate.interface, target) && this.#isUsable(candidate, index, given),
     );
     if (route === undefined) return -ERRNO.ENETUNREACH;
     return this.#byRoute(target, given, route);
@@ -77,14 +80,14 @@ export class Ways {
   /** The way of a packet of somebody else; undefined: none leads out of here. */
   onward(target: IpAddress): Destination | undefined {
     const route = this.#routes.lookUp(target, ({ interface: link }) => {
-      return link.isUp && link.link.kind !== "loopback";
+      return link.isUp && link.link.kind !== "loopback" && carries(link, target);
     });
     if (route === undefined) return undefined;
     const outgoing = route.interface;
     const hop = this.#link.hopTo(route.gateway ?? target, outgoing);
     // Routers do not keep path MTUs of others (RFC 1191 §3): the link's counts.
     const mtu = Math.min(outgoing.mtuOctets, route.mtuOctets ?? outgoing.mtuOctets);
-    return this.#make(target, target, outgoing, hop, false, mtu);
+    return this.#make(target, target, outgoing, hop, mtu);
   }
 
   /** 255.255.255.255 or the directed broadcast of a network of ours. */
@@ -107,13 +110,13 @@ export class Ways {
     const hop = this.#link.hopTo(route.gateway ?? target, outgoing);
     const linkMtu = Math.min(outgoing.mtuOctets, route.mtuOctets ?? outgoing.mtuOctets);
     const mtu = Math.min(linkMtu, this.#mtus.of(target) ?? linkMtu);
-    return this.#make(target, source, outgoing, hop, false, mtu);
+    return this.#make(target, source, outgoing, hop, mtu);
   }
 
   /** A group or broadcast: on the interface given, of the source, of a route, or the first one. */
   #toGroup(target: IpAddress, given: IpAddress | undefined, index: number): Destination | number {
     const isUsable = (link: Interface): boolean =>
-      link.isUp && (index === 0 || link.index === index);
+      link.isUp && (index === 0 || link.index === index) && carries(link, target);
     const owner = given === undefined ? undefined : this.#addresses.find(given)?.interface;
     const directed = this.#addresses.all.find((entry) => entry.broadcast?.w3 === target.w3);
     const outgoing =
@@ -123,9 +126,11 @@ export class Ways {
       this.#routes.lookUp(target, (route) => isUsable(route.interface))?.interface ??
       this.#interfaces.find((link) => isUsable(link) && link.link.kind !== "loopback");
     if (outgoing === undefined || !isUsable(outgoing)) return -ERRNO.ENETUNREACH;
-    const source = given ?? this.sourceFor(target, outgoing)?.address;
+    // RFC 1122 §3.2.1.3: who has no address yet may ask everybody for one.
+    const nobody = target.w3 === LIMITED_BROADCAST && index !== 0 ? ANY_IPV4 : undefined;
+    const source = given ?? this.sourceFor(target, outgoing)?.address ?? nobody;
     if (source === undefined) return -ERRNO.EADDRNOTAVAIL;
-    return this.#make(target, source, outgoing, undefined, false, outgoing.mtuOctets);
+    return this.#make(target, source, outgoing, undefined, outgoing.mtuOctets);
   }
 
   /** The loopback interface, when the target is this host. */
@@ -138,7 +143,8 @@ export class Ways {
     return entry?.isUsable === true ? loopback : undefined;
   }
 
-  #isOurs(address: IpAddress): boolean {
+  /** Packets may come from the address. */
+  isOurs(address: IpAddress): boolean {
     if (address.isLoopback) return true;
     return this.#addresses.all.some((entry) => entry.isUsable && entry.address.equals(address));
   }
@@ -156,11 +162,24 @@ export class Ways {
     source: IpAddress,
     outgoing: Interface,
     nextHop: NextHop | undefined,
-    isLocal: boolean,
     mtuOctets: number,
   ): Destination {
-    const { generation } = this;
-    const way = { source, target, interface: outgoing, nextHop, isLocal, mtuOctets, generation };
-    return new Destination(way);
+    const isLocal = outgoing.link.kind === "loopback";
+    const isGroup = !isLocal && (target.isMulticast || this.isBroadcast(target));
+    return new Destination({
+      source,
+      target,
+      interface: outgoing,
+      nextHop,
+      isLocal,
+      isGroup,
+      mtuOctets,
+      generation: this.generation,
+    });
   }
+}
+
+/** RFC 8200 §5: a link for IPv6 carries 1280 octets, others do not carry IPv6. */
+function carries(link: Interface, target: IpAddress): boolean {
+  return target.isIpv4 || link.mtuOctets >= IPV6_MTU_OCTETS_MIN;
 }

@@ -11,7 +11,7 @@ import { type MacAddress, multicastMac, solicitedNodeGroup } from "../../base/in
 import { writeU16 } from "../../base/index.ts";
 import { IpAddress } from "../address.ts";
 import type { StackCore } from "../core.ts";
-import type { SendOptions } from "../destination.ts";
+import { type SendOptions, USUAL_OPTIONS } from "../destination.ts";
 import { takePacketSlot } from "../headroom.ts";
 import type { Interface } from "../interface.ts";
 import { writeIpv6 } from "../ip-header.ts";
@@ -20,12 +20,8 @@ import { writeIpv6 } from "../ip-header.ts";
 export const ALL_NODES = IpAddress.parse("ff02::1");
 export const ALL_ROUTERS = IpAddress.parse("ff02::2");
 
-const ND_OPTIONS: SendOptions = {
-  hopLimit: ND_HOP_LIMIT,
-  trafficClass: 0,
-  dontFragment: true,
-  flowLabel: 0,
-};
+const ND_OPTIONS: SendOptions = { ...USUAL_OPTIONS, hopLimit: ND_HOP_LIMIT, dontFragment: true };
+
 /** Octets of the longest message made here. */
 const ROOM_OCTETS = 1200;
 

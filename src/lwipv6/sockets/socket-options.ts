@@ -223,6 +223,14 @@ const UDP_FIELDS: { readonly [key: string]: Field<Udp> | undefined } = {
     0,
     0xffff,
   ),
+  [`${SOL.ip} ${IP.multicastLoop}`]: flag(
+    (o) => o.multicastLoop,
+    (o, value) => (o.multicastLoop = value),
+  ),
+  [`${SOL.ipv6} ${IPV6.multicastLoop}`]: flag(
+    (o) => o.multicastLoop,
+    (o, value) => (o.multicastLoop = value),
+  ),
   [`${SOL.ip} ${IP.mtuDiscover}`]: number(
     (o) => (o.dontFragment ? 2 : 0),
     (o, value) => (o.dontFragment = value >= 2),

@@ -166,6 +166,8 @@ export class TcpConnection implements Endpoint, Ends {
   readonly options: TcpOptions;
   onReady: (() => void) | undefined;
   way: Destination;
+  /** RFC 6437. */
+  flowLabel = 0;
   state: number = STATE.closed;
   /** What a user is told once, or with every call after the end. */
   errno = 0;

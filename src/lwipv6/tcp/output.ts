@@ -13,7 +13,12 @@ import {
   TCP_HEADER_OCTETS_MIN,
 } from "../../wire/index.ts";
 import type { StackCore } from "../core.ts";
-import type { Destination, IpSender, SendOptions } from "../destination.ts";
+import {
+  type Destination,
+  type IpSender,
+  type SendOptions,
+  USUAL_OPTIONS,
+} from "../destination.ts";
 import { DUE, RECOVERY, STATE, type TcpConnection } from "./connection.ts";
 import { TcpHeader } from "./header.ts";
 import { after } from "./sequence.ts";
@@ -37,10 +42,8 @@ export class TcpOutput {
   /** A connection could not send, because its link takes no more. */
   onBlocked: ((connection: TcpConnection) => void) | undefined;
   readonly #options: { -readonly [name in keyof SendOptions]: SendOptions[name] } = {
-    hopLimit: 64,
-    trafficClass: 0,
+    ...USUAL_OPTIONS,
     dontFragment: true,
-    flowLabel: 0,
   };
 
   constructor(core: StackCore, ip: IpSender, timers: TcpTimers) {
@@ -128,6 +131,7 @@ export class TcpOutput {
     const options = this.#options;
     options.hopLimit = 64;
     options.trafficClass = 0;
+    options.flowLabel = this.#ip.flowLabel(way, ports.from, ports.to);
     this.#ip.send(slot, way, IP_PROTOCOL.tcp, options);
   }
 
@@ -354,6 +358,7 @@ export class TcpOutput {
     options.hopLimit = connection.options.hopLimit;
     const isEct = connection.hasEcn && length > 0 && isData;
     options.trafficClass = connection.options.trafficClass | (isEct ? ECN_CAPABLE : 0);
+    options.flowLabel = connection.flowLabel;
     this.#ip.send(slot, connection.way, IP_PROTOCOL.tcp, options);
     return true;
   }

@@ -390,6 +390,11 @@ export class Tcp implements PassiveOwner, Lifecycle {
     connection.una = iss;
     connection.next = (iss + 1) | 0;
     connection.state = state;
+    connection.flowLabel = this.#ip.flowLabel(
+      connection.way,
+      connection.localPort,
+      connection.remotePort,
+    );
     connection.timestampOffset = this.#secrets.timestampOffset(connection);
     connection.receiveScale = RECEIVE_SCALE;
     connection.lastSentMs = this.#core.nowMs;
